@@ -1,0 +1,36 @@
+using Drover.Core;
+
+namespace Drover.Agent;
+
+/// <summary>Settings of one agent: command line, environment (`DROVER_…`) or `/etc/drover/agent.json`.</summary>
+public sealed class AgentOptions
+{
+    /// <summary>Name this node joined with; must equal the certificate's common name.</summary>
+    public required string Node { get; init; }
+    public string Hostname { get; init; } = "";
+    /// <summary>`https://172.16.255.250:4524`</summary>
+    public required Uri Control { get; init; }
+    /// <summary>IPv4 address that other nodes reach; transfers listen only on it.</summary>
+    public required string Address { get; init; }
+    public int TransferPort { get; init; } = 4525;
+    /// <summary>Folder with `ca.pem`, `node.pem`, `node.key`.</summary>
+    public required string Certificates { get; init; }
+    /// <summary>Mount point of the btrfs pool (its top level).</summary>
+    public required string Pool { get; init; }
+    /// <summary>Where live volumes are mounted for containers: one folder a volume.</summary>
+    public string MountRoot { get; init; } = "/flocker";
+    /// <summary>Agent's own state: ledger of orders, nothing of the user's data.</summary>
+    public string StateFolder { get; init; } = "/var/lib/drover/agent";
+    public string DockerSocket { get; init; } = "/var/run/docker.sock";
+    /// <summary>Folder where Docker looks for plugins.</summary>
+    public string PluginFolder { get; init; } = "/run/docker/plugins";
+    /// <summary>Cgroup that containers are put under; empty: Docker's own.</summary>
+    public string CgroupParent { get; init; } = "";
+    public IReadOnlyDictionary<string, string> Attributes { get; init; } = new Dictionary<string, string>();
+    public double Cpus { get; init; }
+    public double MemoryMiB { get; init; }
+    /// <summary>`7000-9000`</summary>
+    public string Ports { get; init; } = "31000-32000";
+
+    public NodeId NodeId => new(Node);
+}

@@ -1,0 +1,98 @@
+using System.IO.Pipelines;
+using Drover.Core;
+using Drover.Core.Volumes;
+
+namespace Drover.Agent.Volumes;
+
+/// <summary>One storage backend on one node.</summary>
+/// <remarks>
+/// <para>Vocabulary. A <b>replica</b> is what one node holds of a volume: complete read-only <b>snapshots</b>, and on the primary also
+/// the <b>live</b> data. Beside the data lies a <b>ledger</b> with the epoch the live data belongs to.</para>
+/// <para>Laws. Every verb may be repeated with the same arguments; the second time changes nothing. A verb with an epoch older than
+/// the ledger's answers <see cref="VolumeOutcome.Stale"/> and changes nothing. A snapshot that <see cref="List"/> shows is complete and on disk:
+/// unfinished ones are never shown and are removed by <see cref="Recover"/>. Live data is never made of anything but a complete snapshot
+/// (or empty, by <see cref="CreateEmpty"/>, when no trace of the volume exists here).</para>
+/// <para>Expected refusals are outcomes; a broken disk or a missing program is an exception.</para>
+/// </remarks>
+public interface IVolumeDriver
+{
+    /// <summary>Referenced from configuration: `btrfs`.</summary>
+    string Name { get; }
+
+    /// <summary>Checks the pool and removes leftovers of attempts that a crash cut short. Called once, before anything else.</summary>
+    /// <exception cref="InvalidOperationException">The pool is not there or not of this kind; the message says what to do.</exception>
+    Task Recover(CancellationToken cancel);
+
+    Task<PoolSpace> Space(CancellationToken cancel);
+
+    /// <summary>What is really here.</summary>
+    Task<IReadOnlyList<ReplicaView>> List(CancellationToken cancel);
+
+    /// <summary>First replica ever: empty live data at this epoch. <see cref="VolumeOutcome.Conflict"/> when any trace of the volume exists at another epoch.</summary>
+    Task<VolumeOutcome> CreateEmpty(VolumeName volume, Epoch epoch, CancellationToken cancel);
+
+    /// <summary>Makes live data of <paramref name="from"/> for this epoch. Live data of an older epoch is put away, never written over.
+    /// <see cref="VolumeOutcome.Missing"/> when that snapshot is not complete here.</summary>
+    Task<VolumeOutcome> Promote(VolumeName volume, SnapshotName from, Epoch epoch, CancellationToken cancel);
+
+    /// <summary>Sealed live data takes no writes, also not by a process that has it open for writing by mistake; unsealing gives it back.</summary>
+    Task<VolumeOutcome> Seal(VolumeName volume, bool isSealed, Epoch epoch, CancellationToken cancel);
+
+    /// <summary>Makes the live data visible at <see cref="ReplicaView.MountPath"/>. Refused when sealed or of another epoch.</summary>
+    Task<VolumeOutcome> Mount(VolumeName volume, Epoch epoch, CancellationToken cancel);
+
+    Task<VolumeOutcome> Unmount(VolumeName volume, CancellationToken cancel);
+
+    /// <summary>Takes a read-only snapshot of the live data, complete and on disk when it returns.</summary>
+    Task<VolumeOutcome<SnapshotView>> Snapshot(VolumeName volume, SnapshotName name, Epoch epoch, CancellationToken cancel);
+
+    /// <summary>Writes the snapshot as this driver's stream; with <paramref name="from"/> only the difference. Completes the writer. Throws when the stream is not whole.</summary>
+    Task Send(VolumeName volume, SnapshotName snapshot, SnapshotName? from, PipeWriter to, CancellationToken cancel);
+
+    /// <summary>Reads a stream to its end into a place apart. Nothing is visible until <see cref="IIncoming.Accept"/>; disposing drops it.</summary>
+    Task<IIncoming> Receive(VolumeName volume, SnapshotName snapshot, SnapshotName? from, PipeReader stream, CancellationToken cancel);
+
+    /// <summary>Removes snapshots, and with <see cref="Removal.Live"/> live data of an epoch older than <see cref="Removal.OlderThan"/>; never the last complete snapshot
+    /// unless <see cref="Removal.Everything"/>, which only a deleted volume or an undone first copy asks for.</summary>
+    Task<VolumeOutcome> Remove(VolumeName volume, Removal what, CancellationToken cancel);
+
+    /// <summary>Everything written so far to the pool is on disk when it returns.</summary>
+    Task Sync(CancellationToken cancel);
+}
+
+/// <summary>A received snapshot that is complete by the driver's own checks, not yet visible.</summary>
+public interface IIncoming : IAsyncDisposable
+{
+    /// <summary>Verifies, renames into place and syncs: after it the snapshot is listed. Idempotent.</summary>
+    Task<SnapshotView> Accept(CancellationToken cancel);
+}
+
+public sealed record PoolSpace(ByteCount Total, ByteCount Free);
+
+/// <param name="Epoch">Of the ledger; <see cref="Epoch.None"/> when there is no live data.</param>
+/// <param name="MountPath">Where containers find the live data: stable, the same on every node.</param>
+/// <param name="ForeignTrace">Set when something is here that this driver cannot explain; the volume is then left alone.</param>
+public sealed record ReplicaView(
+    VolumeName Name, Epoch Epoch, bool HasLive, bool Sealed, bool Mounted, string MountPath, ByteCount Used, IReadOnlyList<SnapshotView> Snapshots, string? ForeignTrace);
+
+public sealed record Removal(IReadOnlyList<SnapshotName> Snapshots, bool Live, Epoch OlderThan, bool Everything);
+
+/// <summary>What a verb came to. <see cref="Message"/> says what to do about it.</summary>
+public record VolumeOutcome(VolumeOutcomeKind Kind, string? Message)
+{
+    public static readonly VolumeOutcome Done = new(VolumeOutcomeKind.Done, null);
+    public static VolumeOutcome Stale(Epoch asked, Epoch known) => new(VolumeOutcomeKind.Stale, $"order for epoch {asked} refused: this node knows epoch {known}");
+    public static VolumeOutcome Missing(string message) => new(VolumeOutcomeKind.Missing, message);
+    public static VolumeOutcome Conflict(string message) => new(VolumeOutcomeKind.Conflict, message);
+    public static VolumeOutcome Busy(string message) => new(VolumeOutcomeKind.Busy, message);
+    public bool Ok => Kind == VolumeOutcomeKind.Done;
+}
+
+public sealed record VolumeOutcome<T>(VolumeOutcomeKind Kind, string? Message, T? Value) : VolumeOutcome(Kind, Message) where T : class
+{
+    public static VolumeOutcome<T> Of(T value) => new(VolumeOutcomeKind.Done, null, value);
+    public static VolumeOutcome<T> Of(VolumeOutcome refused) => new(refused.Kind, refused.Message, null);
+}
+
+/// <summary>Stale: older epoch. Missing: the data is not here. Conflict: here, but not as asked. Busy: in use just now, repeat later.</summary>
+public enum VolumeOutcomeKind { Done, Stale, Missing, Conflict, Busy }

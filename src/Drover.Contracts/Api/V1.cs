@@ -1,0 +1,98 @@
+using System.Text.Json.Serialization;
+
+namespace Drover.Contracts.Api;
+
+// Drover's own API, /api/v1. JSON, camelCase. Sizes in bytes, spans in milliseconds, moments in ISO 8601 UTC.
+
+/// <summary>GET /api/v1/status</summary>
+public sealed record StatusView(
+    string Name, string Version, DateTimeOffset StartedAt, int Nodes, int NodesConnected, int Apps, int Instances, int InstancesServing, int Volumes, int OpenMoves,
+    long MemoryBytes, IReadOnlyList<WaitingView> Waiting);
+
+/// <summary>Something that waits, and for what.</summary>
+/// <param name="What">`instance`, `move`, `deployment`</param>
+public sealed record WaitingView(string What, string Id, string App, string WaitsFor, DateTimeOffset Since, IReadOnlyList<NodeReasonView> Nodes);
+
+/// <summary>Why one node does not take it.</summary>
+public sealed record NodeReasonView(string Node, string Reason);
+
+/// <summary>GET /api/v1/nodes</summary>
+public sealed record NodesView(IReadOnlyList<NodeView> Nodes);
+
+/// <summary>GET /api/v1/nodes/{id}</summary>
+public sealed record NodeView(
+    string Id, string Hostname, string Address, bool Connected, DateTimeOffset Since, bool Cordoned, IReadOnlyDictionary<string, string> Attributes,
+    ResourcesView Total, ResourcesView Used, long PoolTotalBytes, long PoolFreeBytes, long AgentMemoryBytes, string AgentVersion, IReadOnlyList<string> Tasks, IReadOnlyList<string> Volumes);
+
+public sealed record ResourcesView(double Cpus, double Mem, double Disk, string Ports);
+
+/// <summary>GET /api/v1/volumes</summary>
+public sealed record VolumesView(IReadOnlyList<VolumeView> Volumes);
+
+/// <summary>GET /api/v1/volumes/{name}</summary>
+public sealed record VolumeView(string Name, string? Primary, long Epoch, string? App, long UsedBytes, IReadOnlyList<StandbyView> Standbys, DateTimeOffset CreatedAt, string? Move);
+
+public sealed record StandbyView(string Node, string Snapshot, long Epoch, DateTimeOffset Since);
+
+/// <summary>POST /api/v1/moves. Exactly one of <paramref name="To"/> and <paramref name="Constraint"/>.</summary>
+/// <param name="App">App id, leading slash optional.</param>
+/// <param name="To">Node id.</param>
+/// <param name="Constraint">`attribute=value`: any node that has it. It becomes the app's constraint.</param>
+/// <param name="DryRun">Answers the plan and does nothing.</param>
+/// <param name="Limit">Bytes a second; 0: none.</param>
+public sealed record MoveRequest(string App, string? To, string? Constraint, bool DryRun, long Limit);
+
+/// <summary>GET /api/v1/moves</summary>
+public sealed record MovesView(IReadOnlyList<MoveView> Moves);
+
+/// <summary>POST /api/v1/moves (202, Location), GET /api/v1/moves/{id}; also the data of event `move.changed`.</summary>
+public sealed record MoveView(
+    string Id, string App, string Trigger, string State, string From, string To, IReadOnlyList<string> Volumes, long VolumeBytes, bool Incremental,
+    DateTimeOffset RequestedAt, DateTimeOffset? EndedAt, IReadOnlyList<MoveStateView> History, IReadOnlyList<RoundView> Rounds, ProgressView? Progress, WaterfallView? Waterfall,
+    long BytesSent, string? WaitsFor, string? Failure);
+
+public sealed record MoveStateView(string State, DateTimeOffset At);
+public sealed record RoundView(int Number, bool Final, long Bytes, double Ms, double SnapshotMs, double SendMs, double SyncMs, double? PredictedStopMs);
+
+/// <summary>The transfer under way.</summary>
+/// <param name="BytesExpected">0: not known.</param>
+public sealed record ProgressView(int Round, string Doing, long Bytes, long BytesExpected, long BytesPerSecond, double? SecondsLeft, double? PredictedStopMs);
+
+/// <summary>The cutover, span by span, in the order they happened.</summary>
+public sealed record WaterfallView(IReadOnlyList<SpanView> Spans, double? AppStopMs, double? AppStartMs, double? CutoverMs, double? AddedCutoverMs);
+
+/// <param name="Name">`app stop`, `snapshot`, `send`, `receive`, `commit`, `promote`, `start`, `first answer`</param>
+/// <param name="StartMs">From the stop's request.</param>
+public sealed record SpanView(string Name, string Node, double StartMs, double Ms);
+
+/// <summary>POST /api/v1/moves with dryRun: nothing was done.</summary>
+public sealed record MovePlanView(
+    string App, string From, string To, IReadOnlyList<string> Volumes, long VolumeBytes, long BytesToSend, bool Incremental, int RoundsExpected, double? SecondsExpected,
+    double? PredictedStopMs, IReadOnlyList<string> Notes, IReadOnlyList<NodeReasonView> Refused);
+
+/// <summary>GET /api/v1/events: server-sent events; `id` is the sequence number, `event` the kind, `data` this.</summary>
+public sealed record EventView(long Sequence, DateTimeOffset At, string Kind, string Subject, string Text, string? App, string? Instance, string? Node, string? Volume, string? Move, string? Deployment, string? State);
+
+/// <summary>GET /api/v1/offers: what each node could still take.</summary>
+public sealed record OffersView(IReadOnlyList<OfferView> Offers);
+public sealed record OfferView(string Id, string Node, string Framework, ResourcesView Resources, IReadOnlyDictionary<string, string> Attributes);
+
+/// <summary>Any refusal.</summary>
+/// <param name="Field">Which input; null: the request as a whole.</param>
+/// <param name="Remedy">What to do.</param>
+public sealed record ErrorView(string Message, string? Field, string? Remedy);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.Never, WriteIndented = false)]
+[JsonSerializable(typeof(StatusView))]
+[JsonSerializable(typeof(NodesView))]
+[JsonSerializable(typeof(NodeView))]
+[JsonSerializable(typeof(VolumesView))]
+[JsonSerializable(typeof(VolumeView))]
+[JsonSerializable(typeof(MoveRequest))]
+[JsonSerializable(typeof(MovesView))]
+[JsonSerializable(typeof(MoveView))]
+[JsonSerializable(typeof(MovePlanView))]
+[JsonSerializable(typeof(EventView))]
+[JsonSerializable(typeof(OffersView))]
+[JsonSerializable(typeof(ErrorView))]
+public sealed partial class ApiJson : JsonSerializerContext;

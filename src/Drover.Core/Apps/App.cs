@@ -1,0 +1,68 @@
+namespace Drover.Core.Apps;
+
+/// <summary>An app as it stands: its newest spec and when that came to be.</summary>
+/// <param name="Version">Time of the last change, the app's version in Marathon's sense (millisecond precision, UTC).</param>
+public sealed record App(AppSpec Spec, DateTimeOffset Version, DateTimeOffset LastScalingAt, DateTimeOffset LastConfigChangeAt)
+{
+    public AppId Id => Spec.Id;
+    public LaunchDelay? Delay { get; init; }
+    public TaskFailure? LastTaskFailure { get; init; }
+}
+
+/// <summary>Marathon's backoff: no launch before <paramref name="Until"/>.</summary>
+public sealed record LaunchDelay(TimeSpan Current, DateTimeOffset Until, string Why);
+
+public sealed record TaskFailure(TaskId Task, NodeId Node, string Host, string State, string Message, DateTimeOffset At, DateTimeOffset AppVersion);
+
+/// <summary>One copy of an app, from the decision to run it until its container is known to be gone.</summary>
+/// <param name="Spec">The spec this copy runs (a rolling upgrade has copies of two specs).</param>
+/// <param name="Incarnation">Grows each time the container is made anew for this instance (restart in place, move).</param>
+/// <param name="Node">Where it runs; null while it waits for a place.</param>
+/// <param name="Ports">Host ports, one for each port mapping (bridge) or port definition (host); 0: not published.</param>
+/// <param name="Goal">What the cluster wants of it.</param>
+/// <param name="State">What its agent last said of it.</param>
+public sealed record Instance(
+    InstanceId Id, AppId App, AppSpec Spec, DateTimeOffset AppVersion, int Incarnation, NodeId? Node, EquatableList<int> Ports,
+    InstanceGoal Goal, InstanceState State, DateTimeOffset CreatedAt)
+{
+    public DateTimeOffset? StagedAt { get; init; }
+    public DateTimeOffset? StartedAt { get; init; }
+    /// <summary>null: no checks, or none has answered.</summary>
+    public bool? Healthy { get; init; }
+    public EquatableList<HealthResult> Health { get; init; } = [];
+    public string? ContainerId { get; init; }
+    /// <summary>Why it is not running yet, in words for people: an offer, data, a pull, a backoff.</summary>
+    public string? WaitsFor { get; init; }
+    public StartTimings? Start { get; init; }
+    public TaskId Task => Id.Task(Incarnation);
+    public bool Runs => State == InstanceState.Running;
+    /// <summary>Running, and healthy where it has health checks.</summary>
+    public bool Serves => Runs && (Spec.HealthChecks.Count == 0 || Healthy == true);
+}
+
+/// <summary>What the agent measured of a start: live data made and mounted, container started, first healthy answer after that (zero without checks).</summary>
+public sealed record StartTimings(TimeSpan Promote, TimeSpan Mount, TimeSpan ContainerStart, TimeSpan FirstAnswer);
+
+public enum InstanceGoal { Running, Removed }
+
+/// <summary>Scheduled: no node yet. Staging: the agent prepares it. Gone: the container is known not to run any more.</summary>
+public enum InstanceState { Scheduled, Staging, Starting, Running, Killing, Unreachable, Gone }
+
+public sealed record HealthResult(
+    bool Alive, int ConsecutiveFailures, DateTimeOffset? FirstSuccess, DateTimeOffset? LastSuccess, DateTimeOffset? LastFailure, string? LastFailureCause);
+
+/// <summary>A change of apps in progress. Steps run in order, the actions of a step in parallel (as in Marathon).</summary>
+/// <param name="CurrentStep">Index of the step at work; equal to the number of steps when done.</param>
+public sealed record Deployment(
+    DeploymentId Id, DateTimeOffset Version, EquatableList<AppId> AffectedApps, EquatableList<DeploymentStep> Steps, int CurrentStep, DateTimeOffset StartedAt)
+{
+    /// <summary>What the current step waits for; null while it makes progress.</summary>
+    public string? WaitsFor { get; init; }
+}
+
+public sealed record DeploymentStep(EquatableList<DeploymentAction> Actions);
+
+/// <param name="Target">Spec to reach; null for <see cref="DeploymentActionKind.StopApplication"/>.</param>
+public sealed record DeploymentAction(DeploymentActionKind Kind, AppId App, AppSpec? Target);
+
+public enum DeploymentActionKind { StartApplication, StopApplication, ScaleApplication, RestartApplication }

@@ -1,0 +1,73 @@
+using System.Text.Json.Serialization;
+using Drover.Core.Apps;
+
+namespace Drover.Core.Moves;
+
+/// <summary>The durable operation that takes volumes and the instance that uses them to another node.</summary>
+/// <param name="Instance">Copy that travels; null where nothing runs at the source (the app was deleted and is wanted elsewhere).</param>
+/// <param name="TargetSpec">Spec to run at the target: the app's newest, which may differ from what runs at the source.</param>
+/// <param name="TargetPorts">Host ports taken at the target.</param>
+/// <param name="RequestedAt">When the trigger arrived: for a redeploy, the POST.</param>
+public sealed record Move(
+    MoveId Id, MoveTrigger Trigger, AppId App, InstanceId? Instance, EquatableList<MovedVolume> Volumes, NodeId Source, NodeId Target,
+    AppSpec TargetSpec, EquatableList<int> TargetPorts, MovePolicy Policy, MoveState State, DateTimeOffset RequestedAt)
+{
+    /// <summary>When each state was entered, in order.</summary>
+    public EquatableList<MoveTransition> History { get; init; } = [];
+    public EquatableList<Round> Rounds { get; init; } = [];
+    public CutoverTimings Timings { get; init; } = CutoverTimings.None;
+    /// <summary>Why it is undone or being undone, with what the operator can do; null when all is well.</summary>
+    public string? Failure { get; init; }
+    public string? WaitsFor { get; init; }
+    public bool Ended => State is MoveState.Done or MoveState.Undone;
+    /// <summary>Past the commit point there is only forward.</summary>
+    public bool Committed => State is MoveState.CutOver or MoveState.Starting or MoveState.Healthy or MoveState.Retiring or MoveState.Done;
+}
+
+/// <param name="Epoch">The volume's epoch when the move began: the commit point swaps {Source, Epoch} for {Target, Epoch + 1}.</param>
+/// <param name="Base">Newest snapshot both nodes hold, found while preparing; null: the first round sends everything.</param>
+/// <param name="Last">Newest snapshot complete on the target; what will be promoted.</param>
+public sealed record MovedVolume(VolumeName Name, Epoch Epoch, SnapshotName? Base, SnapshotName? Last);
+
+[JsonConverter(typeof(JsonStringEnumConverter<MoveTrigger>))]
+public enum MoveTrigger { Move, Constraint, Redeploy }
+
+/// <summary>States in the order of a good move, then the way back. The commit point is the step into <see cref="CutOver"/>.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<MoveState>))]
+public enum MoveState
+{
+    Planned, Preparing, Seeding, Quiescing, FinalDelta, Verified, CutOver, Starting, Healthy, Retiring, Done, Unwinding, Undone,
+}
+
+public sealed record MoveTransition(MoveState State, DateTimeOffset At);
+
+/// <summary>How a move decides and how hard it pulls.</summary>
+/// <param name="DowntimeTarget">Seeding ends when the predicted final delta takes no longer than this.</param>
+/// <param name="MaxRounds">Seeding ends after this many rounds whatever the prediction.</param>
+/// <param name="BytesPerSecond">Limit of the transfer's rate; null: none.</param>
+public sealed record MovePolicy(TimeSpan DowntimeTarget, int MaxRounds, NonConvergence NonConvergence, long? BytesPerSecond)
+{
+    public static readonly MovePolicy Default = new(TimeSpan.FromMilliseconds(150), 8, NonConvergence.Cut, null);
+}
+
+/// <summary>What to do when rounds no longer shrink.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<NonConvergence>))]
+public enum NonConvergence { Cut, Abort }
+
+/// <summary>One pass of data. The final delta is a round like the others, after the app stopped.</summary>
+/// <param name="Bytes">Bytes of stream sent.</param>
+/// <param name="Elapsed">From the snapshot to the target's word that all is on its disk.</param>
+/// <param name="PredictedStop">What the next delta was expected to take when this round ended.</param>
+public sealed record Round(int Number, bool Final, ByteCount Bytes, TimeSpan Elapsed, TimeSpan SnapshotTime, TimeSpan SendTime, TimeSpan SyncTime, DateTimeOffset SnapshotAt, TimeSpan? PredictedStop);
+
+/// <summary>The waterfall of the cutover. Moments on the control plane's clock; spans measured by the agent that did the work.</summary>
+/// <param name="AppStop">From the stop signal to the container's end: the app's own.</param>
+/// <param name="AppStart">From the container's start to its first healthy answer (or running, without checks): the app's own.</param>
+public sealed record CutoverTimings(
+    DateTimeOffset? StopRequestedAt, TimeSpan? AppStop, DateTimeOffset? StoppedAt, TimeSpan? FinalSnapshot, TimeSpan? FinalSend, TimeSpan? FinalSync,
+    DateTimeOffset? VerifiedAt, DateTimeOffset? CommittedAt, TimeSpan? Promote, DateTimeOffset? StartRequestedAt, TimeSpan? AppStart, DateTimeOffset? ServingAt)
+{
+    public static readonly CutoverTimings None = new(null, null, null, null, null, null, null, null, null, null, null, null);
+    public TimeSpan? Cutover => ServingAt - StopRequestedAt;
+    public TimeSpan? Added => Cutover - (AppStop ?? TimeSpan.Zero) - (AppStart ?? TimeSpan.Zero);
+}

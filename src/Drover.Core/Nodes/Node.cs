@@ -1,0 +1,38 @@
+namespace Drover.Core.Nodes;
+
+/// <summary>A machine as the control plane knows it. Durable: a node stays known while its agent is away.</summary>
+/// <param name="Hostname">Name that APIs show and that the `hostname` constraint matches.</param>
+/// <param name="Address">IPv4 address that other nodes and health checks use.</param>
+/// <param name="TransferPort">TCP port on <paramref name="Address"/> where this agent takes bulk data.</param>
+/// <param name="Attributes">Operator's words for the machine (`disk` → `ssd`); constraints match them.</param>
+/// <param name="Resources">What the agent offers in total.</param>
+/// <param name="Cordoned">True: keeps what it runs, gets nothing new.</param>
+public sealed record Node(
+    NodeId Id, string Hostname, string Address, int TransferPort, EquatableList<NodeAttribute> Attributes, Resources Resources,
+    string VolumeDriver, string AgentVersion, bool Cordoned, DateTimeOffset RegisteredAt, DateTimeOffset ReregisteredAt)
+{
+    public string? Attribute(string name)
+    {
+        foreach (var attribute in Attributes) if (attribute.Name == name) return attribute.Value;
+        return null;
+    }
+}
+
+public sealed record NodeAttribute(string Name, string Value);
+
+/// <summary>What is true of a node only now: never stored, rebuilt as agents connect.</summary>
+/// <param name="Since">When <paramref name="Connected"/> last changed.</param>
+public sealed record NodePresence(NodeId Node, bool Connected, DateTimeOffset Since, ByteCount PoolTotal, ByteCount PoolFree, ByteCount AgentMemory);
+
+/// <summary>An amount of a machine. CPUs in cores, memory and disk in MiB as Mesos and Marathon count them.</summary>
+public sealed record Resources(double Cpus, double MemoryMiB, double DiskMiB, double Gpus, EquatableList<PortRange> Ports)
+{
+    public static readonly Resources None = new(0, 0, 0, 0, []);
+}
+
+/// <summary>Both ends inclusive, as in Mesos: `[31000-32000]`.</summary>
+public readonly record struct PortRange(int Begin, int End)
+{
+    public bool Contains(int port) => port >= Begin && port <= End;
+    public override string ToString() => $"{Begin}-{End}";
+}

@@ -1,0 +1,160 @@
+using System.Collections.Immutable;
+using Drover.Core.Apps;
+using Drover.Core.Moves;
+using Drover.Core.Networks;
+using Drover.Core.Nodes;
+using Drover.Core.Volumes;
+
+namespace Drover.Core.State;
+
+/// <summary>Everything the control plane knows, as one immutable value. Decisions read it and answer with changes.</summary>
+public sealed record ClusterState
+{
+    public static readonly ClusterState Empty = new();
+
+    /// <summary>Grows by one with each commit since the process started.</summary>
+    public long Revision { get; init; }
+    public ImmutableSortedDictionary<NodeId, Node> Nodes { get; init; } = ImmutableSortedDictionary<NodeId, Node>.Empty;
+    public ImmutableDictionary<NodeId, NodePresence> Presence { get; init; } = ImmutableDictionary<NodeId, NodePresence>.Empty;
+    public ImmutableSortedDictionary<AppId, App> Apps { get; init; } = ImmutableSortedDictionary<AppId, App>.Empty;
+    public ImmutableDictionary<InstanceId, Instance> Instances { get; init; } = ImmutableDictionary<InstanceId, Instance>.Empty;
+    public ImmutableDictionary<DeploymentId, Deployment> Deployments { get; init; } = ImmutableDictionary<DeploymentId, Deployment>.Empty;
+    public ImmutableSortedDictionary<VolumeName, Volume> Volumes { get; init; } = ImmutableSortedDictionary<VolumeName, Volume>.Empty;
+    public ImmutableDictionary<MoveId, Move> Moves { get; init; } = ImmutableDictionary<MoveId, Move>.Empty;
+    public ImmutableSortedDictionary<NetworkName, Network> Networks { get; init; } = ImmutableSortedDictionary<NetworkName, Network>.Empty;
+
+    // Indexes, kept by Apply: cost grows with the change, not with the cluster.
+    private ImmutableDictionary<AppId, ImmutableHashSet<InstanceId>> ByApp { get; init; } = ImmutableDictionary<AppId, ImmutableHashSet<InstanceId>>.Empty;
+    private ImmutableDictionary<NodeId, ImmutableHashSet<InstanceId>> ByNode { get; init; } = ImmutableDictionary<NodeId, ImmutableHashSet<InstanceId>>.Empty;
+    private ImmutableHashSet<MoveId> OpenMoveIds { get; init; } = [];
+
+    public IEnumerable<Instance> InstancesOf(AppId app) =>
+        ByApp.TryGetValue(app, out var ids) ? ids.Select(id => Instances[id]).OrderBy(i => i.CreatedAt).ThenBy(i => i.Id) : [];
+
+    public IEnumerable<Instance> InstancesOn(NodeId node) => ByNode.TryGetValue(node, out var ids) ? ids.Select(id => Instances[id]) : [];
+
+    /// <summary>Moves that have not ended.</summary>
+    public IEnumerable<Move> OpenMoves => OpenMoveIds.Select(id => Moves[id]);
+
+    public Move? OpenMoveOf(AppId app) => OpenMoves.FirstOrDefault(m => m.App == app);
+
+    public Move? OpenMoveOf(VolumeName volume) => OpenMoves.FirstOrDefault(m => m.Volumes.Items.Any(v => v.Name == volume));
+
+    public bool IsConnected(NodeId node) => Presence.TryGetValue(node, out var presence) && presence.Connected;
+
+    public Deployment? DeploymentOf(AppId app) => Deployments.Values.FirstOrDefault(d => d.AffectedApps.Items.Contains(app));
+
+    public ClusterState Apply(ClusterChange change) => change switch
+    {
+        ClusterChange.PutNode(var node) => this with { Nodes = Nodes.SetItem(node.Id, node) },
+        ClusterChange.RemoveNode(var id) => this with { Nodes = Nodes.Remove(id), Presence = Presence.Remove(id) },
+        ClusterChange.PutPresence(var presence) => this with { Presence = Presence.SetItem(presence.Node, presence) },
+        ClusterChange.PutApp(var app) => this with { Apps = Apps.SetItem(app.Id, app) },
+        ClusterChange.RemoveApp(var id) => this with { Apps = Apps.Remove(id) },
+        ClusterChange.PutInstance(var instance) => Put(instance),
+        ClusterChange.RemoveInstance(var id) => Remove(id),
+        ClusterChange.PutDeployment(var deployment) => this with { Deployments = Deployments.SetItem(deployment.Id, deployment) },
+        ClusterChange.RemoveDeployment(var id) => this with { Deployments = Deployments.Remove(id) },
+        ClusterChange.PutVolume(var volume) => this with { Volumes = Volumes.SetItem(volume.Name, volume) },
+        ClusterChange.RemoveVolume(var name) => this with { Volumes = Volumes.Remove(name) },
+        ClusterChange.PutMove(var move) => this with
+        {
+            Moves = Moves.SetItem(move.Id, move),
+            OpenMoveIds = move.Ended ? OpenMoveIds.Remove(move.Id) : OpenMoveIds.Add(move.Id),
+        },
+        ClusterChange.RemoveMove(var id) => this with { Moves = Moves.Remove(id), OpenMoveIds = OpenMoveIds.Remove(id) },
+        ClusterChange.PutNetwork(var network) => this with { Networks = Networks.SetItem(network.Name, network) },
+        ClusterChange.RemoveNetwork(var name) => this with { Networks = Networks.Remove(name) },
+        _ => throw new System.Diagnostics.UnreachableException(),
+    };
+
+    public ClusterState Apply(IEnumerable<ClusterChange> changes)
+    {
+        var next = this;
+        foreach (var change in changes) next = next.Apply(change);
+        return next with { Revision = Revision + 1 };
+    }
+
+    private ClusterState Put(Instance instance)
+    {
+        var next = Instances.TryGetValue(instance.Id, out var old) && old.Node != instance.Node ? Unindex(old) : this;
+        return next with
+        {
+            Instances = next.Instances.SetItem(instance.Id, instance),
+            ByApp = Add(next.ByApp, instance.App, instance.Id),
+            ByNode = instance.Node is { } node ? Add(next.ByNode, node, instance.Id) : next.ByNode,
+        };
+    }
+
+    private ClusterState Remove(InstanceId id)
+    {
+        if (!Instances.TryGetValue(id, out var old)) return this;
+        var next = Unindex(old);
+        return next with { Instances = next.Instances.Remove(id), ByApp = Take(next.ByApp, old.App, id) };
+    }
+
+    private ClusterState Unindex(Instance old) => old.Node is { } node ? this with { ByNode = Take(ByNode, node, old.Id) } : this;
+
+    private static ImmutableDictionary<TKey, ImmutableHashSet<InstanceId>> Add<TKey>(ImmutableDictionary<TKey, ImmutableHashSet<InstanceId>> index, TKey key, InstanceId id)
+        where TKey : notnull => index.SetItem(key, (index.TryGetValue(key, out var ids) ? ids : []).Add(id));
+
+    private static ImmutableDictionary<TKey, ImmutableHashSet<InstanceId>> Take<TKey>(ImmutableDictionary<TKey, ImmutableHashSet<InstanceId>> index, TKey key, InstanceId id)
+        where TKey : notnull
+    {
+        if (!index.TryGetValue(key, out var ids)) return index;
+        ids = ids.Remove(id);
+        return ids.IsEmpty ? index.Remove(key) : index.SetItem(key, ids);
+    }
+}
+
+/// <summary>One change of one thing. A decision answers with these; a commit applies all of them or none.</summary>
+public abstract record ClusterChange
+{
+    private ClusterChange() { }
+
+    /// <summary>False: true only now, kept in memory alone (whether an agent is connected).</summary>
+    public virtual bool Durable => true;
+
+    public sealed record PutNode(Node Node) : ClusterChange;
+    public sealed record RemoveNode(NodeId Id) : ClusterChange;
+    public sealed record PutPresence(NodePresence Presence) : ClusterChange { public override bool Durable => false; }
+    public sealed record PutApp(App App) : ClusterChange;
+    public sealed record RemoveApp(AppId Id) : ClusterChange;
+    public sealed record PutInstance(Instance Instance) : ClusterChange;
+    public sealed record RemoveInstance(InstanceId Id) : ClusterChange;
+    public sealed record PutDeployment(Deployment Deployment) : ClusterChange;
+    public sealed record RemoveDeployment(DeploymentId Id) : ClusterChange;
+    public sealed record PutVolume(Volume Volume) : ClusterChange;
+    public sealed record RemoveVolume(VolumeName Name) : ClusterChange;
+    public sealed record PutMove(Move Move) : ClusterChange;
+    public sealed record RemoveMove(MoveId Id) : ClusterChange;
+    public sealed record PutNetwork(Network Network) : ClusterChange;
+    public sealed record RemoveNetwork(NetworkName Name) : ClusterChange;
+}
+
+/// <summary>What a decision came to: an answer for the caller, changes to commit, words for those who listen.</summary>
+public readonly record struct Decision<T>(T Outcome, ImmutableArray<ClusterChange> Changes, ImmutableArray<ClusterEvent> Events)
+{
+    public static implicit operator Decision<T>(T outcome) => new(outcome, [], []);
+}
+
+public static class Decision
+{
+    public static Decision<T> Of<T>(T outcome, IEnumerable<ClusterChange> changes, params ImmutableArray<ClusterEvent> events) => new(outcome, [.. changes], events);
+}
+
+/// <summary>Something that happened, for event streams. Façades translate it to their own names.</summary>
+/// <param name="Kind">Dotted, stable: `app.created`, `instance.running`, `move.state`, `deployment.done`.</param>
+/// <param name="Subject">Id of what it happened to.</param>
+/// <param name="Text">One line for people.</param>
+public sealed record ClusterEvent(string Kind, string Subject, string Text)
+{
+    public AppId? App { get; init; }
+    public InstanceId? Instance { get; init; }
+    public NodeId? Node { get; init; }
+    public VolumeName? Volume { get; init; }
+    public MoveId? Move { get; init; }
+    public DeploymentId? Deployment { get; init; }
+    /// <summary>State entered, where the kind has states (`TASK_RUNNING`, `Seeding`).</summary>
+    public string? State { get; init; }
+}
