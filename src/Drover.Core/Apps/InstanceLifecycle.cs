@@ -1,0 +1,187 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using Drover.Core.Agents;
+using Drover.Core.Moves;
+using Drover.Core.State;
+
+namespace Drover.Core.Apps;
+
+/// <summary>Folds what agents say of containers into the cluster's state.</summary>
+public static class InstanceLifecycle
+{
+    /// <summary>True: it was about a copy this cluster knows, as it is now. False: of a stranger, an older incarnation or a copy a move prepares; nothing changes.</summary>
+    public static Decision<bool> Observed(ClusterState state, NodeId node, InstanceObservation seen, DateTimeOffset now)
+    {
+        if (!state.Instances.TryGetValue(seen.Instance, out var instance) || instance.Node != node || instance.Task != seen.Task) return false;
+        var ended = seen.Condition is InstanceCondition.Stopped or InstanceCondition.Failed or InstanceCondition.Gone;
+        if (instance.Goal == InstanceGoal.Removed) return WhileRemoved(instance, node, seen);
+        if (!ended) return WhileAlive(instance, node, seen, now);
+        return OwningMove(state, instance) is { } move ? EndedInMove(state, instance, node, seen, move, now) : Ended(state, instance, node, seen, now);
+    }
+
+    /// <summary>An agent came (back) and listed all it has: copies of this node that are not in the list are not there. Those to be removed are gone; the others are made again
+    /// by the agent from its orders.</summary>
+    public static Decision<int> Missing(ClusterState state, NodeId node, IReadOnlySet<InstanceId> present)
+    {
+        var missing = state.InstancesOn(node).Where(i => !present.Contains(i.Id)).OrderBy(i => i.Id).ToList();
+        var changes = ImmutableArray.CreateBuilder<ClusterChange>();
+        var events = ImmutableArray.CreateBuilder<ClusterEvent>();
+        foreach (var instance in missing)
+        {
+            if (instance.Goal == InstanceGoal.Removed)
+            {
+                changes.Add(new ClusterChange.RemoveInstance(instance.Id));
+                events.Add(Event("instance.gone", instance, node, "TASK_KILLED", $"{instance.Task} is not on {node} any more"));
+            }
+            else if (instance.State is InstanceState.Running or InstanceState.Starting or InstanceState.Unreachable && OwningMove(state, instance) is null)
+            {
+                changes.Add(new ClusterChange.PutInstance(instance with
+                {
+                    State = InstanceState.Staging, Healthy = null, Health = [], ContainerId = null, Start = null,
+                    WaitsFor = $"{node} to make its container again: it was not there when the agent connected",
+                }));
+            }
+        }
+        return Decision.Of(missing.Count, changes, events.ToImmutable());
+    }
+
+    /// <summary>The open move that owns this copy, if one does: then the move's steps start and stop it, nobody else.</summary>
+    public static Move? OwningMove(ClusterState state, Instance instance)
+    {
+        foreach (var move in state.OpenMoves) if (move.Instance == instance.Id) return move;
+        return null;
+    }
+
+    private static Decision<bool> WhileRemoved(Instance instance, NodeId node, InstanceObservation seen)
+    {
+        if (seen.Condition == InstanceCondition.Gone)
+        {
+            return Decision.Of(true, [new ClusterChange.RemoveInstance(instance.Id)],
+                Event("instance.gone", instance, node, "TASK_KILLED", $"{instance.Task} was stopped and removed on {node}"));
+        }
+        var next = instance with { State = InstanceState.Killing, WaitsFor = seen.Message ?? $"{node} to stop and remove its container" };
+        if (next == instance) return true;
+        return instance.State == InstanceState.Killing
+            ? Decision.Of(true, [new ClusterChange.PutInstance(next)])
+            : Decision.Of(true, [new ClusterChange.PutInstance(next)], Event("instance.killing", instance, node, "TASK_KILLING", $"{instance.Task} is being stopped on {node}"));
+    }
+
+    private static Decision<bool> WhileAlive(Instance instance, NodeId node, InstanceObservation seen, DateTimeOffset now)
+    {
+        var next = instance with
+        {
+            State = StateOf(seen.Condition),
+            ContainerId = seen.ContainerId ?? instance.ContainerId,
+            Health = seen.Health.Items.OfType<HealthResult>().ToEquatableList(),
+            Healthy = HealthOf(instance.Spec, seen),
+            StartedAt = seen.Condition == InstanceCondition.Running ? seen.StartedAt ?? instance.StartedAt ?? now : instance.StartedAt,
+            Start = seen.Start ?? instance.Start,
+        };
+        next = next with { WaitsFor = WaitOf(next, node, seen) };
+        if (next == instance) return true;
+        return Decision.Of(true, [new ClusterChange.PutInstance(next)], [.. Told(instance, next, node)]);
+    }
+
+    private static IEnumerable<ClusterEvent> Told(Instance before, Instance after, NodeId node)
+    {
+        if (before.State != after.State)
+        {
+            var (kind, task) = after.State switch
+            {
+                InstanceState.Running => ("instance.running", "TASK_RUNNING"),
+                InstanceState.Starting => ("instance.starting", "TASK_STARTING"),
+                InstanceState.Killing => ("instance.killing", "TASK_KILLING"),
+                _ => ("instance.staging", "TASK_STAGING"),
+            };
+            yield return Event(kind, after, node, task, $"{after.Task} is {after.State.ToString().ToLowerInvariant()} on {node}");
+        }
+        if (before.Healthy != after.Healthy && after.Healthy is { } healthy)
+        {
+            var cause = after.Health.Items.FirstOrDefault(h => !h.Alive)?.LastFailureCause;
+            yield return Event("instance.health", after, node, healthy ? "healthy" : "unhealthy",
+                healthy ? $"{after.Task} answers its health checks" : $"{after.Task} fails its health check: {cause ?? "no cause given"}");
+        }
+    }
+
+    private static InstanceState StateOf(InstanceCondition condition) => condition switch
+    {
+        InstanceCondition.Running => InstanceState.Running,
+        InstanceCondition.Starting => InstanceState.Starting,
+        InstanceCondition.Stopping => InstanceState.Killing,
+        _ => InstanceState.Staging,
+    };
+
+    private static bool? HealthOf(AppSpec spec, InstanceObservation seen)
+    {
+        if (spec.HealthChecks.Count == 0 || seen.Condition != InstanceCondition.Running) return null;
+        if (seen.Health.Items.Any(h => h is { Alive: false })) return false;
+        return seen.Health.Count == spec.HealthChecks.Count && seen.Health.Items.All(h => h is { Alive: true }) ? true : null;
+    }
+
+    private static string? WaitOf(Instance next, NodeId node, InstanceObservation seen) => next.State switch
+    {
+        InstanceState.Running when next.Serves => null,
+        InstanceState.Running => seen.Message ?? (next.Healthy == false
+            ? $"a healthy answer: {next.Health.Items.FirstOrDefault(h => !h.Alive)?.LastFailureCause ?? "the last check failed"}"
+            : "a first healthy answer"),
+        InstanceState.Killing => seen.Message ?? $"{node} to stop its container",
+        InstanceState.Starting => seen.Message ?? $"{node} to start its container",
+        _ => seen.Message ?? (seen.Condition == InstanceCondition.Pulling
+            ? $"{node} to pull the image {next.Spec.Container?.Image}"
+            : $"{node} to make its container"),
+    };
+
+    /// <summary>Its container ended while a move owns it. In the cutover that is what the move asked for; before it the agent starts the same task again, for its order stays RUN.</summary>
+    private static Decision<bool> EndedInMove(ClusterState state, Instance instance, NodeId node, InstanceObservation seen, Move move, DateTimeOffset now)
+    {
+        var cutting = move.State is MoveState.Quiescing or MoveState.FinalDelta or MoveState.Verified;
+        var next = instance with
+        {
+            State = cutting ? InstanceState.Killing : InstanceState.Starting, Healthy = null, Health = [],
+            WaitsFor = cutting ? $"move {move.Id} to cut over from {node} to {move.Target}" : $"{node} to start its container again: {Cause(seen)}",
+        };
+        if (next == instance) return true;
+        if (cutting || instance.State != InstanceState.Running) return Decision.Of(true, [new ClusterChange.PutInstance(next)]);
+        return Decision.Of(true, [new ClusterChange.PutInstance(next), .. Blame(state, instance, node, seen, now, delay: false)],
+            Event("instance.failed", instance, node, TaskStateOf(seen), $"{instance.Task} ended on {node}: {Cause(seen)}"));
+    }
+
+    /// <summary>Its container ended by itself: the copy goes back to those that wait for a place. One with a volume finds it on the node that holds the data.</summary>
+    private static Decision<bool> Ended(ClusterState state, Instance instance, NodeId node, InstanceObservation seen, DateTimeOffset now)
+    {
+        var blame = Blame(state, instance, node, seen, now, delay: true).ToImmutableArray();
+        var until = blame.OfType<ClusterChange.PutApp>().FirstOrDefault()?.App.Delay?.Until;
+        var again = until is { } at && at > now ? $" Tried again at {at.UtcDateTime.ToString("HH:mm:ss.fff", CultureInfo.InvariantCulture)} UTC." : "";
+        var next = instance with
+        {
+            Node = null, Ports = [], State = InstanceState.Scheduled, Healthy = null, Health = [], ContainerId = null, Start = null, StagedAt = null, StartedAt = null,
+            WaitsFor = $"its backoff: it ended on {node}, {Cause(seen)}.{again}",
+        };
+        return Decision.Of(true, [new ClusterChange.PutInstance(next), .. blame],
+            Event("instance.failed", instance, node, TaskStateOf(seen), $"{instance.Task} ended on {node}: {Cause(seen)}"));
+    }
+
+    private static IEnumerable<ClusterChange> Blame(ClusterState state, Instance instance, NodeId node, InstanceObservation seen, DateTimeOffset now, bool delay)
+    {
+        if (!state.Apps.TryGetValue(instance.App, out var app)) yield break;
+        var host = state.Nodes.TryGetValue(node, out var known) ? known.Hostname : node.Value;
+        app = app with { LastTaskFailure = new TaskFailure(instance.Task, node, host, TaskStateOf(seen), Cause(seen), now, instance.AppVersion) };
+        // A copy of an older configuration says nothing of the new one's chances.
+        if (delay && instance.AppVersion >= app.LastConfigChangeAt) app = app with { Delay = LaunchBackoff.AfterFailure(app.Spec.Backoff, app.Delay, Cause(seen), now) };
+        yield return new ClusterChange.PutApp(app);
+    }
+
+    private static string TaskStateOf(InstanceObservation seen) =>
+        seen.Condition == InstanceCondition.Stopped && seen.ExitCode == 0 && !seen.KilledForHealth ? "TASK_FINISHED" : "TASK_FAILED";
+
+    private static string Cause(InstanceObservation seen)
+    {
+        if (!string.IsNullOrEmpty(seen.Message)) return seen.Message;
+        if (seen.KilledForHealth) return "its health check failed as often as it may";
+        if (seen.Condition == InstanceCondition.Gone) return "its container was removed by somebody else";
+        return seen.ExitCode is { } code ? $"its process ended with exit code {code}" : "its process ended";
+    }
+
+    internal static ClusterEvent Event(string kind, Instance instance, NodeId? node, string taskState, string text) =>
+        new(kind, instance.Id.Value, text) { App = instance.App, Instance = instance.Id, Node = node, State = taskState };
+}
