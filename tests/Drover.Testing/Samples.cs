@@ -1,0 +1,85 @@
+using Drover.Core;
+using Drover.Core.Apps;
+using Drover.Core.Moves;
+using Drover.Core.Networks;
+using Drover.Core.Nodes;
+using Drover.Core.State;
+using Drover.Core.Volumes;
+
+namespace Drover.Testing;
+
+/// <summary>One of each stored record with every property set to something that is not its default.</summary>
+public static class Samples
+{
+    public static readonly DateTimeOffset Moment = new(2026, 1, 5, 12, 0, 0, 123, TimeSpan.Zero);
+
+    public static readonly Node Node = new(
+        new("node1"), "node1.lab", "172.16.255.251", 4525, [new("disk", "ssd")], new(2, 4096, 10240, 1, [new(7000, 9000)]),
+        "btrfs", "0.1.0", Cordoned: true, Moment, Moment.AddMinutes(1));
+
+    public static readonly AppSpec Spec = new()
+    {
+        Id = new("/shop/db"), Command = "run", Args = ["a", "b"], Cpus = 0.5, MemoryMiB = 256, DiskMiB = 10, Gpus = 1, Instances = 3,
+        Container = new ContainerSpec
+        {
+            Image = "mongo", Network = ContainerNetwork.Host, ForcePull = true, Privileged = true,
+            PortMappings = [new(27017, 31001, 10001, "tcp", "db", [new("vip", "1")])],
+            Volumes = [new VolumeMount(new("mongodata"), "/data/db", true, VolumeNaming.External, 1.5), new HostMount("/etc/ssl", "/ssl", true)],
+            Parameters = [new("hostname", "db")],
+            Overlay = new(new("weave"), "10.255.0.10/24"),
+        },
+        Constraints = [new("disk", ConstraintOperator.Like, "ssd")],
+        Env = [new("A", "1")], Labels = [new("tier", "data")],
+        Ports = [new(8080, "tcp", "http", [new("x", "y")])], RequirePorts = true,
+        HealthChecks = [new(HealthProtocol.Tcp, "/", 1, 80, "true", TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(3), 4, TimeSpan.FromSeconds(5), true)],
+        Backoff = new(TimeSpan.FromSeconds(2), 1.5, TimeSpan.FromSeconds(60)), Upgrade = new(0.5, 0.25), KillSelection = KillSelection.OldestFirst,
+        Unreachable = new(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2)), KillGrace = TimeSpan.FromSeconds(7), Dependencies = [new("/a")],
+        User = "mongodb", Executor = "x", AcceptedRoles = ["r"], Role = "prod",
+    };
+
+    public static readonly App App = new(Spec, Moment, Moment.AddSeconds(1), Moment.AddSeconds(2))
+    {
+        Delay = new(TimeSpan.FromSeconds(3), Moment, "it ended"),
+        LastTaskFailure = new(new("t.1"), new("node1"), "node1.lab", "TASK_FAILED", "exit 1", Moment, Moment.AddSeconds(3)),
+    };
+
+    public static readonly Instance Instance = new(
+        new("shop_db.instance-1"), new("/shop/db"), Spec, Moment, 2, new("node1"), [31001], InstanceGoal.Removed, InstanceState.Running, Moment)
+    {
+        StagedAt = Moment.AddSeconds(1), StartedAt = Moment.AddSeconds(2), Healthy = true,
+        Health = [new(true, 1, Moment, Moment.AddSeconds(1), Moment.AddSeconds(2), "refused")],
+        ContainerId = "c0ffee", WaitsFor = "a pull",
+        Start = new(TimeSpan.FromMilliseconds(1.5), TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(3), TimeSpan.FromMilliseconds(4)),
+    };
+
+    public static readonly Deployment Deployment = new(
+        new("d1"), Moment, [new("/shop/db")], [new([new(DeploymentActionKind.ScaleApplication, new("/shop/db"), Spec)])], 1, Moment) { WaitsFor = "health" };
+
+    public static readonly Volume Volume = new(new("mongodata"), new("node1"), new(3), Initialized: true, new("m1-r1"), new("/shop/db"), Moment)
+    {
+        Standbys = [new(new("node2"), new("m0-r1"), new(2), Moment)], Used = new(123456789),
+    };
+
+    public static readonly Move Move = new(
+        new("m1"), MoveTrigger.Redeploy, new("/shop/db"), new("shop_db.instance-1"), [new(new("mongodata"), new(3), new("m0-r1"), new("m1-r2"))],
+        new("node1"), new("node2"), Spec, [31002], new(TimeSpan.FromMilliseconds(200), 5, NonConvergence.Abort, 1000), MoveState.Seeding, Moment)
+    {
+        History = [new(MoveState.Planned, Moment), new(MoveState.Seeding, Moment.AddSeconds(1))],
+        Rounds = [new(1, true, new(1000), TimeSpan.FromSeconds(1), TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(3), Moment, TimeSpan.FromMilliseconds(4))],
+        Timings = new(Moment, TimeSpan.FromMilliseconds(1), Moment, TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(3), TimeSpan.FromMilliseconds(4),
+            Moment, Moment, TimeSpan.FromMilliseconds(5), Moment, TimeSpan.FromMilliseconds(6), Moment),
+        Failure = "the disk is full", WaitsFor = "a round",
+    };
+
+    public static readonly Network Network = new(new("weave"), 4096, "10.255.0.0/24", Moment)
+    {
+        Addresses = [new("10.255.0.10", "02:dd:0a:ff:00:0a", new("/shop/db"), new("node1"))],
+    };
+
+    /// <summary>What puts one of each into the state.</summary>
+    public static readonly IReadOnlyList<ClusterChange> Changes =
+    [
+        new ClusterChange.PutNode(Node), new ClusterChange.PutApp(App), new ClusterChange.PutInstance(Instance), new ClusterChange.PutDeployment(Deployment),
+        new ClusterChange.PutVolume(Volume), new ClusterChange.PutMove(Move), new ClusterChange.PutNetwork(Network),
+    ];
+}
