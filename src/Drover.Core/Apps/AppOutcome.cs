@@ -1,0 +1,48 @@
+namespace Drover.Core.Apps;
+
+/// <summary>What a request to change an app came to.</summary>
+public abstract record AppOutcome
+{
+    private AppOutcome() { }
+
+    /// <param name="App">The app as it stands now; for a deletion, as it last stood.</param>
+    /// <param name="Deployment">The change in progress; already over when nothing had to change.</param>
+    public sealed record Accepted(App App, DeploymentId Deployment, DateTimeOffset Version) : AppOutcome;
+    public sealed record AlreadyExists(AppId App) : AppOutcome;
+    public sealed record NotFound(AppId App) : AppOutcome;
+    /// <summary>These deployments work on the app; `force` cancels them.</summary>
+    public sealed record Locked(EquatableList<DeploymentId> Deployments) : AppOutcome;
+    public sealed record Invalid(EquatableList<FieldError> Errors) : AppOutcome;
+}
+
+/// <param name="Path">Field in Marathon's form: `/container/volumes(0)/hostPath`; `/` for the whole.</param>
+/// <param name="Message">Reason and remedy.</param>
+public sealed record FieldError(string Path, string Message);
+
+/// <summary>What a request to kill copies came to.</summary>
+public abstract record KillOutcome
+{
+    private KillOutcome() { }
+
+    /// <summary>Being stopped; others take their place.</summary>
+    public sealed record Killed(EquatableList<Instance> Instances) : KillOutcome;
+    /// <summary>Being stopped, and the apps scaled down by as many.</summary>
+    public sealed record Scaled(EquatableList<Instance> Instances, DeploymentId Deployment, DateTimeOffset Version) : KillOutcome;
+    public sealed record NoSuchApp(AppId App) : KillOutcome;
+    public sealed record NoSuchTask(string Task) : KillOutcome;
+    public sealed record Locked(EquatableList<DeploymentId> Deployments) : KillOutcome;
+    /// <summary>A move owns this copy: it may be killed when the move has ended.</summary>
+    public sealed record Moving(InstanceId Instance, MoveId Move) : KillOutcome;
+}
+
+/// <summary>What a request to stop a deployment came to.</summary>
+public abstract record CancelOutcome
+{
+    private CancelOutcome() { }
+
+    /// <summary>Stopped where it stood.</summary>
+    public sealed record Stopped : CancelOutcome;
+    /// <summary>Replaced by a deployment that leads back to what was before.</summary>
+    public sealed record Reverting(DeploymentId Deployment, DateTimeOffset Version) : CancelOutcome;
+    public sealed record NotFound(DeploymentId Deployment) : CancelOutcome;
+}
