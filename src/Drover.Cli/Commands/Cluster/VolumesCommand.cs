@@ -1,0 +1,29 @@
+using System.CommandLine;
+using System.Globalization;
+using Drover.Cli.Control;
+using Drover.Cli.Output;
+using Spectre.Console;
+using Drover.Contracts.Api;
+
+namespace Drover.Cli.Commands.Cluster;
+
+public static class VolumesCommand
+{
+    public static Command Build()
+    {
+        var command = new Command("volumes", "Volumes: where each is writable, where its standbys are");
+        command.SetAction(async (parsed, cancel) =>
+        {
+            using var client = RootCommands.Connect(parsed);
+            var volumes = await client.Get("/api/v1/volumes", ApiJson.Default.VolumesView, cancel);
+            if (parsed.GetValue(RootCommands.Json)) { Screen.Json(volumes, ApiJson.Default.VolumesView); return ExitCode.Done; }
+            var table = Screen.Table("VOLUME", "PRIMARY", "EPOCH", "APP", "USED", "STANDBYS", "MOVE");
+            foreach (var v in volumes.Volumes)
+                table.AddRow(Screen.Safe(v.Name), Screen.Safe(v.Primary), v.Epoch.ToString(CultureInfo.InvariantCulture), Screen.Safe(v.App), Screen.Bytes(v.UsedBytes),
+                    Screen.Safe(string.Join(' ', v.Standbys.Select(s => s.Node))), Screen.Safe(v.Move));
+            Screen.Write(table);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,38 @@
+using System.CommandLine;
+using Drover.Cli.Commands.Apps;
+using Drover.Cli.Commands.Cluster;
+using Drover.Cli.Commands.Moves;
+using Drover.Cli.Control;
+
+namespace Drover.Cli.Commands;
+
+/// <summary>The whole grammar of `drover`.</summary>
+public static class RootCommands
+{
+    public static readonly Option<string?> Control = new("--control")
+    {
+        Description = "Address of the control plane (default: DROVER_CONTROL, then the lab that is up, then http://127.0.0.1:8080)", Recursive = true, HelpName = "URL",
+    };
+
+    public static readonly Option<bool> Json = new("--json") { Description = "Print the API's JSON", Recursive = true };
+
+    public static RootCommand Build()
+    {
+        var root = new RootCommand("Drover moves running containers together with their data.") { Control, Json };
+        root.Subcommands.Add(StatusCommand.Build());
+        root.Subcommands.Add(NodesCommand.Build());
+        root.Subcommands.Add(VolumesCommand.Build());
+        root.Subcommands.Add(EventsCommand.Build());
+        root.Subcommands.Add(AppsCommand.Build());
+        root.Subcommands.Add(AppCommands.Build());
+        root.Subcommands.Add(LogsCommand.Build());
+        root.Subcommands.Add(MoveCommand.Build());
+        root.Subcommands.Add(MovesCommand.Build());
+        root.Subcommands.Add(CompletionCommand.Build());
+        return root;
+    }
+
+    /// <summary>A client for the address this command line names.</summary>
+    public static ControlClient Connect(ParseResult parsed) =>
+        new(ControlAddress.Resolve(parsed.GetValue(Control), Environment.GetEnvironmentVariable("DROVER_CONTROL")));
+}

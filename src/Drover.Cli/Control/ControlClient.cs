@@ -1,0 +1,114 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
+using Drover.Contracts.Api;
+
+namespace Drover.Cli.Control;
+
+/// <summary>The control plane's HTTP API as anyone may use it: no call here that curl could not make.</summary>
+public sealed class ControlClient(Uri control) : IDisposable
+{
+    private readonly HttpClient _http = new(new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(5), UseProxy = false })
+    {
+        BaseAddress = control, Timeout = Timeout.InfiniteTimeSpan,
+    };
+
+    public Uri Control { get; } = control;
+
+    public void Dispose() => _http.Dispose();
+
+    public async Task<T> Get<T>(string path, JsonTypeInfo<T> type, CancellationToken cancel) =>
+        JsonSerializer.Deserialize(await Text(HttpMethod.Get, path, null, cancel), type) ?? throw Unreadable(path);
+
+    public async Task<TOut> Post<TIn, TOut>(string path, TIn body, JsonTypeInfo<TIn> sent, JsonTypeInfo<TOut> type, CancellationToken cancel) =>
+        JsonSerializer.Deserialize(await Text(HttpMethod.Post, path, JsonSerializer.Serialize(body, sent), cancel), type) ?? throw Unreadable(path);
+
+    public async Task<JsonNode> GetJson(string path, CancellationToken cancel) => JsonNode.Parse(await Text(HttpMethod.Get, path, null, cancel)) ?? throw Unreadable(path);
+
+    public async Task<JsonNode?> SendJson(HttpMethod method, string path, string? body, CancellationToken cancel)
+    {
+        var text = await Text(method, path, body, cancel);
+        return text.Length == 0 ? null : JsonNode.Parse(text);
+    }
+
+    public async Task<string> Text(HttpMethod method, string path, string? body, CancellationToken cancel)
+    {
+        using var request = new HttpRequestMessage(method, path);
+        if (body is not null) request.Content = new StringContent(body, Encoding.UTF8, "application/json");
+        using var response = await Send(request, HttpCompletionOption.ResponseContentRead, cancel);
+        return await response.Content.ReadAsStringAsync(cancel);
+    }
+
+    /// <summary>A body that comes as it is made (logs).</summary>
+    public async Task CopyTo(string path, Stream to, CancellationToken cancel)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        using var response = await Send(request, HttpCompletionOption.ResponseHeadersRead, cancel);
+        await using var from = await response.Content.ReadAsStreamAsync(cancel);
+        var buffer = new byte[16 * 1024];
+        int n;
+        while ((n = await from.ReadAsync(buffer, cancel)) > 0)
+        {
+            await to.WriteAsync(buffer.AsMemory(0, n), cancel);
+            await to.FlushAsync(cancel);
+        }
+    }
+
+    /// <summary>Server-sent events. Ends when the server closes; the caller connects again with the last sequence it saw.</summary>
+    public async IAsyncEnumerable<EventView> Events(string query, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/api/v1/events{query}");
+        request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("text/event-stream"));
+        using var response = await Send(request, HttpCompletionOption.ResponseHeadersRead, cancel);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancel));
+        while (await reader.ReadLineAsync(cancel) is { } line)
+        {
+            if (!line.StartsWith("data:", StringComparison.Ordinal)) continue;
+            if (JsonSerializer.Deserialize(line.AsSpan(5).Trim(), ApiJson.Default.EventView) is { } seen) yield return seen;
+        }
+    }
+
+    private async Task<HttpResponseMessage> Send(HttpRequestMessage request, HttpCompletionOption completion, CancellationToken cancel)
+    {
+        HttpResponseMessage response;
+        try
+        {
+            response = await _http.SendAsync(request, completion, cancel);
+        }
+        catch (HttpRequestException e)
+        {
+            throw new CommandFailure(
+                $"the control plane does not answer at {Control} ({e.Message}). Is it running (`drover lab up`, or the service drover-control)? Another address: --control URL or DROVER_CONTROL",
+                ExitCode.Unreachable);
+        }
+        if (response.IsSuccessStatusCode) return response;
+        using (response) throw Refused(response.StatusCode, await response.Content.ReadAsStringAsync(cancel));
+    }
+
+    /// <summary>Both error forms, Drover's and Marathon's, as one message.</summary>
+    internal static CommandFailure Refused(HttpStatusCode code, string body)
+    {
+        var exit = code == HttpStatusCode.NotFound ? ExitCode.NotFound : ExitCode.Failed;
+        JsonNode? error = null;
+        try { error = JsonNode.Parse(body); }
+        catch (JsonException) { /* not JSON: shown as it came */ }
+        if (error is not JsonObject refusal || refusal["message"] is null) return new($"{(int)code} {code}: {body.Trim()}", exit);
+        var text = new StringBuilder((string?)refusal["message"]);
+        if ((string?)refusal["field"] is { } field) text.Insert(0, $"{field}: ");
+        if (refusal["details"] is JsonArray details)
+        {
+            foreach (var detail in details)
+                text.Append(Environment.NewLine).Append("  ").Append((string?)detail?["path"]).Append(": ")
+                    .AppendJoin("; ", (detail?["errors"] as JsonArray)?.Select(e => (string?)e) ?? []);
+        }
+        else if (refusal["details"] is JsonValue words) text.Append(": ").Append(words);
+        if ((string?)refusal["remedy"] is { Length: > 0 } remedy) text.Append(". ").Append(remedy);
+        return new(text.ToString(), exit);
+    }
+
+    private static CommandFailure Unreadable(string path) => new($"the control plane answered nothing that can be read at {path}");
+}

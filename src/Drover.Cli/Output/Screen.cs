@@ -1,0 +1,51 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Drover.Core;
+using Spectre.Console;
+
+namespace Drover.Cli.Output;
+
+/// <summary>Draws for people: tables with colour on a terminal, plain text into a pipe.</summary>
+public static class Screen
+{
+    public static bool Terminal => !Console.IsOutputRedirected;
+
+    public static Table Table(params ReadOnlySpan<string> columns)
+    {
+        var table = new Table().Border(TableBorder.None).Collapse();
+        table.ShowHeaders = true;
+        foreach (var column in columns) table.AddColumn(new TableColumn(new Markup($"[bold]{column}[/]")) { NoWrap = true, Padding = new(0, 0, 2, 0) });
+        return table;
+    }
+
+    public static void Write(Table table)
+    {
+        // A pipe has no width: rows must not wrap there, scripts cut them by line.
+        if (!Terminal) AnsiConsole.Profile.Width = 400;
+        AnsiConsole.Write(table);
+    }
+
+    public static void Json<T>(T value, JsonTypeInfo<T> type) => Console.Out.WriteLine(JsonSerializer.Serialize(value, type));
+
+    public static string Bytes(long bytes) => new ByteCount(bytes).ToString();
+
+    public static string Rate(long bytesPerSecond) => bytesPerSecond <= 0 ? "-" : $"{new ByteCount(bytesPerSecond)}/s";
+
+    public static string Ms(double? ms) => ms is { } value ? value >= 10_000 ? string.Create(CultureInfo.InvariantCulture, $"{value / 1000:0.0} s") : string.Create(CultureInfo.InvariantCulture, $"{value:0} ms") : "-";
+
+    public static string Ago(DateTimeOffset at, DateTimeOffset now)
+    {
+        var span = now - at;
+        return span switch
+        {
+            { TotalSeconds: < 0 } => "now",
+            { TotalSeconds: < 120 } => $"{(int)span.TotalSeconds} s",
+            { TotalMinutes: < 120 } => $"{(int)span.TotalMinutes} min",
+            { TotalHours: < 48 } => $"{(int)span.TotalHours} h",
+            _ => $"{(int)span.TotalDays} d",
+        };
+    }
+
+    public static string Safe(string? text) => Markup.Escape(text ?? "-");
+}
