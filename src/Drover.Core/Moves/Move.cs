@@ -19,15 +19,27 @@ public sealed record Move(
     /// <summary>Why it is undone or being undone, with what the operator can do; null when all is well.</summary>
     public string? Failure { get; init; }
     public string? WaitsFor { get; init; }
+    /// <summary>How often the current state's step failed and is tried again; 0 after each progress.</summary>
+    public int Attempts { get; init; }
+    /// <summary>What the app wrote by stopping, at its last move (a database's shutdown checkpoint): part of the stop that no further round makes smaller.</summary>
+    public ByteCount WrittenByStop { get; init; }
+    /// <summary>Nothing runs at the source and nothing is stopped there: the data alone goes.</summary>
+    public bool SourceIdle { get; init; }
     public bool Ended => State is MoveState.Done or MoveState.Undone;
     /// <summary>Past the commit point there is only forward.</summary>
     public bool Committed => State is MoveState.CutOver or MoveState.Starting or MoveState.Healthy or MoveState.Retiring or MoveState.Done;
 }
 
 /// <param name="Epoch">The volume's epoch when the move began: the commit point swaps {Source, Epoch} for {Target, Epoch + 1}.</param>
-/// <param name="Base">Newest snapshot both nodes hold, found while preparing; null: the first round sends everything.</param>
+/// <param name="Base">Newest snapshot both nodes hold: expected when planned, made sure of while preparing; null: the first round sends everything.</param>
 /// <param name="Last">Newest snapshot complete on the target; what will be promoted.</param>
-public sealed record MovedVolume(VolumeName Name, Epoch Epoch, SnapshotName? Base, SnapshotName? Last);
+public sealed record MovedVolume(VolumeName Name, Epoch Epoch, SnapshotName? Base, SnapshotName? Last)
+{
+    /// <summary>Bytes the source's replica refers to, as last known.</summary>
+    public ByteCount Used { get; init; }
+    /// <summary>Snapshots of earlier moves found on either node that nobody needs as a base any more; dropped when this move retires.</summary>
+    public EquatableList<SnapshotName> Leftovers { get; init; } = [];
+}
 
 [JsonConverter(typeof(JsonStringEnumConverter<MoveTrigger>))]
 public enum MoveTrigger { Move, Constraint, Redeploy }

@@ -34,11 +34,22 @@ public static class MovePlanner
         ClusterState state, AppSpec targetSpec, Instance? instance, NodeId source, NodeId target, EquatableList<int> targetPorts, MoveTrigger trigger, MovePolicy policy,
         MoveId id, DateTimeOffset now) =>
         new(id, trigger, targetSpec.Id, instance?.Id,
-            Existing(state, targetSpec).Where(v => v.Primary == source).Select(v => new MovedVolume(v.Name, v.Epoch, null, null)).ToEquatableList(),
+            Existing(state, targetSpec).Where(v => v.Primary == source).Select(v => Moved(v, target)).ToEquatableList(),
             source, target, targetSpec, targetPorts, policy, MoveState.Planned, now)
         {
             History = [new MoveTransition(MoveState.Planned, now)],
+            SourceIdle = instance?.Node is null,
+            WrittenByStop = instance?.Node is null ? ByteCount.Zero : LastWrittenByStop(state, targetSpec.Id),
         };
+
+    private static MovedVolume Moved(Volume volume, NodeId target) =>
+        new(volume.Name, volume.Epoch, volume.Standbys.Items.Where(s => s.Node == target).Select(s => (SnapshotName?)s.Snapshot).FirstOrDefault(), null) { Used = volume.Used };
+
+    private static ByteCount LastWrittenByStop(ClusterState state, AppId app)
+    {
+        var last = state.Moves.Values.Where(m => m.App == app && m.State == MoveState.Done && !m.SourceIdle).MaxBy(m => m.RequestedAt);
+        return last is null ? ByteCount.Zero : Seeding.WrittenByStop(last.Rounds);
+    }
 
     private static MoveRefusal? VolumeRefusal(ClusterState state, AppSpec spec)
     {

@@ -1,0 +1,152 @@
+namespace Drover.Core.Moves;
+
+/// <summary>What a move does next. Total: any event in any state has an answer, and one that is late, repeated or foreign to the state changes nothing.</summary>
+/// <remarks>The way back is open until <see cref="MoveStep.Commit"/>; after it every failure is tried again for ever, and the move says what it waits for.</remarks>
+public static partial class MoveMachine
+{
+    /// <summary>A node away for longer than this before the commit point undoes the move.</summary>
+    public static readonly TimeSpan AwayLimit = TimeSpan.FromSeconds(15);
+
+    /// <summary>Failed attempts of one step before a move is undone: few while the app stands still.</summary>
+    public static int AttemptLimit(MoveState state) => state is MoveState.Quiescing or MoveState.FinalDelta ? 3 : 6;
+
+    /// <summary>Room kept free at the target beyond the data itself.</summary>
+    public static readonly ByteCount Slack = ByteCount.MiB(64);
+
+    public static MoveDecision Next(Move move, MoveEvent happened, DateTimeOffset now)
+    {
+        var next = (move.State, happened) switch
+        {
+            (_, MoveEvent.Waits(var what)) when !move.Ended => move with { WaitsFor = what },
+            (_, MoveEvent.StepFailed failed) when Concerns(move, failed) => Failed(move, failed, now),
+            (MoveState.Planned, MoveEvent.Begun) => To(move, MoveState.Preparing, now),
+            (MoveState.Preparing, MoveEvent.Prepared prepared) => AfterPrepared(move, prepared, now),
+            (MoveState.Seeding, MoveEvent.RoundSent(var round)) when Expected(move, round, final: false) => AfterRound(move, round, now),
+            (MoveState.Quiescing, MoveEvent.Stopped(var appStop)) => AfterStop(move, appStop, now),
+            (MoveState.FinalDelta, MoveEvent.RoundSent(var round)) when Expected(move, round, final: true) => AfterFinal(move, round, now),
+            (MoveState.Verified, MoveEvent.CommitRefused(var why)) => Unwind(move, why, now),
+            (MoveState.CutOver, MoveEvent.TargetStarts) => To(move, MoveState.Starting, now),
+            (MoveState.CutOver, MoveEvent.Serves serves) => AfterServing(To(move, MoveState.Starting, now), serves, now),
+            (MoveState.Starting, MoveEvent.Serves serves) => AfterServing(move, serves, now),
+            // Nothing will serve: nothing is dropped either, both copies stay whole.
+            (MoveState.CutOver or MoveState.Starting, MoveEvent.NotWanted) => To(move, MoveState.Done, now),
+            (MoveState.Healthy, MoveEvent.Begun) => To(move, MoveState.Retiring, now),
+            (MoveState.Retiring, MoveEvent.Retired) => To(move, MoveState.Done, now),
+            (MoveState.Unwinding, MoveEvent.Unwound(var left)) => AfterUnwound(move, left, now),
+            (< MoveState.CutOver, MoveEvent.NodeAway(var node)) => Unwind(move, $"node '{node}' is not connected for more than {AwayLimit.TotalSeconds:0} s; move again when it is back", now),
+            (< MoveState.CutOver, MoveEvent.Abandoned(var why)) => Unwind(move, why, now),
+            _ => move,
+        };
+        return new(next, ReferenceEquals(next, move) ? [] : Steps(next));
+    }
+
+    /// <summary>How long to wait before the current state's step is tried (again).</summary>
+    public static TimeSpan Delay(Move move)
+    {
+        if (move.Attempts == 0) return TimeSpan.Zero;
+        var stopped = move.State is MoveState.Quiescing or MoveState.FinalDelta;
+        var (first, most) = stopped ? (100, 400) : (250, move.Committed || move.State == MoveState.Unwinding ? 30_000 : 4_000);
+        return TimeSpan.FromMilliseconds(Math.Min(most, first * Math.Pow(2, Math.Min(move.Attempts - 1, 16))));
+    }
+
+    private static bool Expected(Move move, Round round, bool final) => round.Final == final && round.Number == move.Rounds.Count + 1;
+
+    private static bool Concerns(Move move, MoveEvent.StepFailed failed) =>
+        failed.During == move.State && failed.Rounds == move.Rounds.Count && failed.Attempt == move.Attempts && !move.Ended
+        && move.State is not (MoveState.Planned or MoveState.Verified or MoveState.CutOver or MoveState.Starting or MoveState.Healthy);
+
+    private static Move Failed(Move move, MoveEvent.StepFailed failed, DateTimeOffset now)
+    {
+        var again = move with { Attempts = Math.Min(move.Attempts + 1, 1_000_000), WaitsFor = $"another attempt: {failed.Message}" };
+        // Forward after the commit, and back to a serving source before it, there is no giving up.
+        if (move.Committed || move.State == MoveState.Unwinding) return again;
+        if (failed.Kind != StepFailure.Retry) return Unwind(move, failed.Message, now);
+        return again.Attempts < AttemptLimit(move.State) ? again : Unwind(move, $"{failed.Message} (after {again.Attempts} attempts)", now);
+    }
+
+    private static Move AfterPrepared(Move move, MoveEvent.Prepared prepared, DateTimeOffset now)
+    {
+        var volumes = move.Volumes.Select(v => WithBase(move, v, prepared)).ToEquatableList();
+        var needed = volumes.Items.Where(v => v.Base is null).Aggregate(Slack, (sum, v) => sum + v.Used);
+        var known = move with { Volumes = volumes };
+        if (volumes.Count > 0 && prepared.TargetFree < needed)
+            return Unwind(known, $"node '{move.Target}' has {prepared.TargetFree} free and the data needs {needed}; free some there or choose another node", now);
+        if (!move.SourceIdle) return volumes.Count == 0 ? Quiesce(known, now) : To(known, MoveState.Seeding, now);
+        // The stop of something that does not run is its request.
+        return To(known with { Timings = known.Timings with { StopRequestedAt = move.RequestedAt, StoppedAt = now } },
+            volumes.Count == 0 ? MoveState.Verified : MoveState.FinalDelta, now);
+    }
+
+    private static MovedVolume WithBase(Move move, MovedVolume volume, MoveEvent.Prepared prepared)
+    {
+        var source = prepared.Source.Items.FirstOrDefault(r => r.Volume == volume.Name);
+        var target = prepared.Target.Items.FirstOrDefault(r => r.Volume == volume.Name);
+        var common = MoveSnapshots.CommonBase(volume.Base, source, target);
+        return volume with { Base = common, Used = source?.Used ?? volume.Used, Leftovers = MoveSnapshots.Leftovers(move, common, source, target) };
+    }
+
+    private static Move AfterRound(Move move, Round round, DateTimeOffset now)
+    {
+        var verdict = Seeding.Judge(move.Policy, move.Rounds.Add(round), move.WrittenByStop);
+        var seeded = move with
+        {
+            Rounds = move.Rounds.Add(round with { PredictedStop = verdict.PredictedStop }),
+            Volumes = move.Volumes.Select(v => v with { Last = MoveSnapshots.Round(move.Id, round.Number) }).ToEquatableList(),
+            Attempts = 0,
+            WaitsFor = null,
+        };
+        return verdict.Next switch
+        {
+            SeedingNext.Round => seeded,
+            SeedingNext.Abort => Unwind(seeded, verdict.Why ?? "seeding does not converge", now),
+            _ => Quiesce(seeded, now),
+        };
+    }
+
+    private static Move Quiesce(Move move, DateTimeOffset now) =>
+        To(move with { Timings = move.Timings with { StopRequestedAt = now } }, MoveState.Quiescing, now);
+
+    private static Move AfterStop(Move move, TimeSpan appStop, DateTimeOffset now) =>
+        To(move with { Timings = move.Timings with { AppStop = appStop, StoppedAt = now } }, move.Volumes.Count == 0 ? MoveState.Verified : MoveState.FinalDelta, now);
+
+    private static Move AfterFinal(Move move, Round round, DateTimeOffset now) => To(
+        move with
+        {
+            Rounds = move.Rounds.Add(round),
+            Volumes = move.Volumes.Select(v => v with { Last = MoveSnapshots.Final(move.Id) }).ToEquatableList(),
+            Timings = move.Timings with { FinalSnapshot = round.SnapshotTime, FinalSend = round.SendTime, FinalSync = round.SyncTime, VerifiedAt = now },
+        },
+        MoveState.Verified, now);
+
+    private static Move AfterServing(Move move, MoveEvent.Serves serves, DateTimeOffset now)
+    {
+        var start = serves.Start;
+        var own = start?.ContainerStart + start?.FirstAnswer;
+        return To(
+            move with
+            {
+                Timings = move.Timings with
+                {
+                    Promote = start?.Promote + start?.Mount,
+                    AppStart = own,
+                    StartRequestedAt = own is { } span ? Later(now - span, move.Timings.CommittedAt) : move.Timings.CommittedAt,
+                    ServingAt = now,
+                },
+            },
+            MoveState.Healthy, now);
+    }
+
+    private static Move AfterUnwound(Move move, string? left, DateTimeOffset now) =>
+        To(left is null ? move : move with { Failure = $"{move.Failure} (left at the target until the next move: {left})" }, MoveState.Undone, now);
+
+    private static Move Unwind(Move move, string why, DateTimeOffset now) => To(move with { Failure = why }, MoveState.Unwinding, now);
+
+    internal static Move To(Move move, MoveState state, DateTimeOffset now) =>
+        move with { State = state, Attempts = 0, WaitsFor = null, History = move.History.Add(new MoveTransition(state, now)) };
+
+    private static DateTimeOffset Later(DateTimeOffset moment, DateTimeOffset? least) => least is { } floor && floor > moment ? floor : moment;
+}
+
+/// <param name="Next">The move as it is to be stored; the same object when nothing changed.</param>
+/// <param name="Steps">What to do once that is stored, side by side; none when nothing changed or something is waited for.</param>
+public sealed record MoveDecision(Move Next, EquatableList<MoveStep> Steps);
