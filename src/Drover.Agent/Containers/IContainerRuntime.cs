@@ -52,6 +52,8 @@ public static class ContainerLabels
     public const string Incarnation = "drover.incarnation";
     /// <summary>`name=epoch,…` of the volumes: what the epoch check of a re-adopted container compares.</summary>
     public const string Epochs = "drover.epochs";
+    /// <summary>Milliseconds between signal and kill: how a container that is no longer wanted is stopped.</summary>
+    public const string Grace = "drover.grace";
     /// <summary>Hash of the order, to tell a repeated create from a different one.</summary>
     public const string Order = "drover.order";
     public const string Marathon = "MESOS_TASK_ID";
