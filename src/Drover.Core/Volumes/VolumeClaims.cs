@@ -1,0 +1,101 @@
+using System.Collections.Immutable;
+using Drover.Core.Apps;
+using Drover.Core.State;
+
+namespace Drover.Core.Volumes;
+
+/// <summary>Who has a volume in use: one app at a time.</summary>
+public static class VolumeClaims
+{
+    /// <summary>Where volumes are seen by containers' `hostPath`.</summary>
+    public const string Root = "/flocker";
+
+    /// <summary>Why the app cannot have these volumes, by field; empty: it can.</summary>
+    public static ImmutableArray<FieldError> Refusals(ClusterState state, AppSpec spec)
+    {
+        if (spec.Container is not { } container) return [];
+        var errors = ImmutableArray.CreateBuilder<FieldError>();
+        var seen = new HashSet<VolumeName>();
+        for (var i = 0; i < container.Volumes.Count; i++)
+        {
+            if (container.Volumes[i] is not VolumeMount mount) continue;
+            if (!seen.Add(mount.Name)) errors.Add(new FieldError(PathOf(mount, i), $"volume '{mount.Name}' is named twice: mount it once"));
+            if (state.Volumes.TryGetValue(mount.Name, out var volume) && volume.Holder is { } holder && holder != spec.Id)
+            {
+                errors.Add(new FieldError(PathOf(mount, i), $"volume '{mount.Name}' is in use by app '{holder}': delete that app first, or name another volume"));
+            }
+        }
+        return errors.ToImmutable();
+    }
+
+    /// <summary>Makes the app the holder of its volumes; those that do not exist yet come to be, without data, until they are first placed.</summary>
+    public static IEnumerable<ClusterChange> Claim(ClusterState state, AppSpec spec, DateTimeOffset now)
+    {
+        foreach (var name in spec.Volumes.Select(m => m.Name).Distinct())
+        {
+            if (!state.Volumes.TryGetValue(name, out var volume)) yield return new ClusterChange.PutVolume(new Volume(name, null, Epoch.None, false, null, spec.Id, now));
+            else if (volume.Holder != spec.Id) yield return new ClusterChange.PutVolume(volume with { Holder = spec.Id });
+        }
+    }
+
+    /// <summary>Frees the volumes this app holds and neither its spec nor any copy or open move of it uses. Data stays where it is.</summary>
+    public static IEnumerable<ClusterChange> ReleaseUnused(ClusterState state, AppId app)
+    {
+        var used = new HashSet<VolumeName>();
+        if (state.Apps.TryGetValue(app, out var known)) used.UnionWith(known.Spec.Volumes.Select(m => m.Name));
+        foreach (var instance in state.InstancesOf(app)) used.UnionWith(instance.Spec.Volumes.Select(m => m.Name));
+        foreach (var move in state.OpenMoves) if (move.App == app) used.UnionWith(move.Volumes.Items.Select(v => v.Name));
+        return state.Volumes.Values.Where(v => v.Holder == app && !used.Contains(v.Name)).Select(v => new ClusterChange.PutVolume(v with { Holder = null }));
+    }
+
+    /// <summary>Reads `/flocker/NAME`.</summary>
+    /// <param name="hostPath">A mount's host path.</param>
+    /// <param name="name">The volume meant; null when the path is outside <see cref="Root"/> and so is a plain directory of the host.</param>
+    /// <param name="problem">Why a path that points to, into or around <see cref="Root"/> is refused.</param>
+    /// <returns>False: refused, see <paramref name="problem"/>.</returns>
+    public static bool TryReadHostPath(string hostPath, out VolumeName? name, out string? problem)
+    {
+        name = null;
+        problem = null;
+        var segments = hostPath.Split('/', StringSplitOptions.RemoveEmptyEntries);
+        if (segments.Contains("..") || segments.Contains("."))
+        {
+            problem = $"'{hostPath}' has a '.' or '..' segment: write the path out";
+            return false;
+        }
+        if (!hostPath.StartsWith('/') || segments is not [var first, .. var rest] || first != Root[1..]) return true;
+        if (rest.Length != 1)
+        {
+            problem = rest.Length == 0 ? $"'{hostPath}' names no volume: write {Root}/NAME" : $"'{hostPath}' points into a volume: write {Root}/{rest[0]}, volumes are mounted whole";
+            return false;
+        }
+        if (VolumeNames.TryParse(rest[0], out name)) return true;
+        problem = $"'{rest[0]}' is no volume name: {VolumeNames.Rule}";
+        return false;
+    }
+
+    /// <summary>Reads docker's `NAME:/path[:ro|:rw]`.</summary>
+    public static bool TryReadDockerVolume(string text, out VolumeMount? mount, out string? problem)
+    {
+        mount = null;
+        var parts = text.Split(':');
+        problem = parts switch
+        {
+            { Length: < 2 or > 3 } => $"'{text}' is not NAME:/path or NAME:/path:ro",
+            _ when !VolumeNames.TryParse(parts[0], out _) => $"'{parts[0]}' is no volume name: {VolumeNames.Rule}",
+            _ when !parts[1].StartsWith('/') || parts[1].Split('/').Contains("..") => $"'{parts[1]}' is no absolute container path",
+            { Length: 3 } when parts[2] is not ("ro" or "rw") => $"'{parts[2]}' is no mode: use ro or rw",
+            _ => null,
+        };
+        if (problem is not null) return false;
+        mount = new VolumeMount(new VolumeName(parts[0]), parts[1], parts is [_, _, "ro"], VolumeNaming.DockerParameter);
+        return true;
+    }
+
+    private static string PathOf(VolumeMount mount, int index) => mount.Naming switch
+    {
+        VolumeNaming.HostPath => $"/container/volumes({index})/hostPath",
+        VolumeNaming.External => $"/container/volumes({index})/external/name",
+        _ => "/container/docker/parameters",
+    };
+}
