@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Sets the machine up and runs every test, on real parts: Docker, btrfs, namespaces, a browser. Needs root.
+#   ./test.sh            all
+#   ./test.sh quick      only those that need no root and no real parts
+# The last line is `N passed, N failed, N skipped`.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+which=${1:-all}
+case "$which" in
+  all|quick) ;;
+  *) echo "test: unknown choice '$which'; usage: ./test.sh [quick]" >&2; exit 2 ;;
+esac
+if [ "$which" = all ] && [ "$(id -u)" != 0 ]; then echo "test: the real parts need root; without: ./test.sh quick" >&2; exit 1; fi
+
+if [ "$which" = all ]; then eng/setup.sh; fi
+
+logs=artifacts/test
+rm -rf "$logs" && mkdir -p "$logs"
+passed=0; failed=0; skipped=0; broken=()
+say() { printf '== %s\n' "$*"; }
+add() { passed=$((passed + $1)); failed=$((failed + $2)); skipped=$((skipped + $3)); }
+
+say "building"
+if ! dotnet build Drover.slnx -nologo -v quiet > "$logs/build.log" 2>&1; then
+  grep -E 'error|warning' "$logs/build.log" | sort -u | head -n 40
+  echo "0 passed, 1 failed, 0 skipped"
+  exit 1
+fi
+
+# One project after the other: those with real parts would disturb each other's measurements of the machine.
+projects=(Core ControlPlane Agent Cli Simulation)
+if [ "$which" = all ]; then projects+=(Platform EndToEnd); fi
+for name in "${projects[@]}"; do
+  say "Drover.$name.Tests"
+  log=$logs/$name.log
+  started=$SECONDS
+  filter=()
+  if [ "$which" = quick ]; then filter=(--filter-not-trait "needs=root"); fi
+  code=0
+  dotnet test --project "tests/Drover.$name.Tests" --no-build "${filter[@]}" --results-directory "$logs/$name" > "$log" 2>&1 < /dev/null || code=$?
+  count() { grep -E "^ +$1: [0-9]+" "$log" | tail -n 1 | grep -oE '[0-9]+' || echo 0; }
+  ok=$(count succeeded); bad=$(count failed); skip=$(count skipped)
+  # A project that ends badly without naming a test has failed all the same.
+  if [ "$code" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
+  if [ "$ok" = 0 ] && [ "$bad" = 0 ]; then bad=1; echo "no test ran" >> "$log"; fi
+  add "$ok" "$bad" "$skip"
+  if [ "$bad" != 0 ]; then broken+=("$name"); grep -vE '^\s*$' "$log" | tail -n 80; fi
+  say "Drover.$name.Tests: $ok passed, $bad failed, $skip skipped ($((SECONDS - started)) s)"
+done
+
+if command -v npm > /dev/null; then
+  say "examples/todomvc"
+  rm -rf artifacts/todomvc && mkdir -p artifacts/todomvc && cp -r examples/todomvc/. artifacts/todomvc/
+  if (cd artifacts/todomvc && npm ci --silent --no-audit --no-fund && node --test --test-reporter=tap server/) > "$logs/todomvc.log" 2>&1; then :; fi
+  number() { grep -E "^# $1 [0-9]+" "$logs/todomvc.log" | grep -oE '[0-9]+' || echo 0; }
+  ok=$(number pass); bad=$(number fail)
+  if [ "$ok" = 0 ] && [ "$bad" = 0 ]; then bad=1; fi
+  add "$ok" "$bad" "$(number skipped)"
+  if [ "$bad" != 0 ]; then broken+=(todomvc); tail -n 40 "$logs/todomvc.log"; fi
+  say "examples/todomvc: $ok passed, $bad failed"
+else
+  say "examples/todomvc: npm is missing"; add 0 1 0; broken+=(todomvc)
+fi
+
+if [ ${#broken[@]} -gt 0 ]; then say "failed: ${broken[*]}; logs in $logs"; fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ] && [ "$skipped" = 0 ]
