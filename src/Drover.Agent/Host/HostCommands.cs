@@ -16,7 +16,7 @@ public sealed class HostCommands : IHostCommands
     private static readonly FrozenDictionary<string, string> Packages = new Dictionary<string, string>
     {
         ["btrfs"] = "btrfs-progs", ["ip"] = "iproute2", ["bridge"] = "iproute2", ["zfs"] = "zfsutils-linux", ["zpool"] = "zfsutils-linux",
-        ["nft"] = "nftables", ["nsenter"] = "util-linux", ["chattr"] = "e2fsprogs",
+        ["nft"] = "nftables", ["iptables"] = "iptables", ["nsenter"] = "util-linux", ["chattr"] = "e2fsprogs",
     }.ToFrozenDictionary();
 
     public async Task<CommandResult> Run(HostCommand command, CancellationToken cancel)
