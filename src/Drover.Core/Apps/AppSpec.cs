@@ -74,7 +74,11 @@ public sealed record PortDefinition(int Port, string Protocol, string? Name, Equ
 public abstract record Mount(string ContainerPath, bool ReadOnly);
 
 /// <summary>A volume of ours. Source keeps how the user named it, so that the API answers as it was asked.</summary>
-public sealed record VolumeMount(VolumeName Name, string ContainerPath, bool ReadOnly, VolumeNaming Naming, double? SizeGiB = null) : Mount(ContainerPath, ReadOnly);
+public sealed record VolumeMount(VolumeName Name, string ContainerPath, bool ReadOnly, VolumeNaming Naming, double? SizeGiB = null) : Mount(ContainerPath, ReadOnly)
+{
+    /// <summary>Driver or provider as the user wrote it (`flocker`, `drover`, `dvdi`); null where the naming has none.</summary>
+    public string? Driver { get; init; }
+}
 
 /// <summary>A plain directory of the host: stays behind when the app moves.</summary>
 public sealed record HostMount(string HostPath, string ContainerPath, bool ReadOnly) : Mount(ContainerPath, ReadOnly);

@@ -1,0 +1,229 @@
+using System.Globalization;
+using System.Text.Json;
+using Drover.Core;
+using Drover.Core.Apps;
+
+namespace Drover.ControlPlane.Marathon;
+
+/// <summary>Writes app definitions in the canonical form of 1.5 to 1.10: no field of the 2015 dialect, lists that are empty left out where Marathon leaves them out.</summary>
+public static class AppJsonOut
+{
+    /// <summary>Always with milliseconds, always UTC: `2015-09-25T15:13:48.343Z`.</summary>
+    public static string Timestamp(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+
+    /// <summary>The fields of an app, into an object already begun.</summary>
+    /// <param name="known">The app as stored, for its version; null for a spec alone.</param>
+    public static void Fields(Utf8JsonWriter json, AppSpec spec, App? known)
+    {
+        json.WriteString("id", spec.Id.Value);
+        Strings(json, "acceptedResourceRoles", spec.AcceptedRoles);
+        Strings(json, "args", spec.Args);
+        json.WriteNumber("backoffFactor", spec.Backoff.Factor);
+        json.WriteNumber("backoffSeconds", spec.Backoff.Initial.TotalSeconds);
+        if (spec.Command is { } command) json.WriteString("cmd", command);
+        if (spec.Constraints.Count > 0) Constraints(json, spec.Constraints);
+        if (spec.Container is { } container) Container(json, container);
+        json.WriteNumber("cpus", spec.Cpus);
+        Strings(json, "dependencies", spec.Dependencies.Select(d => d.Value).ToEquatableList());
+        json.WriteNumber("disk", spec.DiskMiB);
+        if (spec.Env.Count > 0) Map(json, "env", spec.Env.Select(e => (e.Name, e.Value)));
+        json.WriteString("executor", spec.Executor);
+        json.WriteNumber("gpus", spec.Gpus);
+        if (spec.HealthChecks.Count > 0) HealthChecks(json, spec.HealthChecks);
+        json.WriteNumber("instances", spec.Instances);
+        json.WriteString("killSelection", spec.KillSelection == KillSelection.OldestFirst ? "OLDEST_FIRST" : "YOUNGEST_FIRST");
+        Map(json, "labels", spec.Labels.Select(l => (l.Name, l.Value)));
+        json.WriteNumber("maxLaunchDelaySeconds", spec.Backoff.Max.TotalSeconds);
+        json.WriteNumber("mem", spec.MemoryMiB);
+        Networks(json, spec.Container?.Network ?? ContainerNetwork.Host);
+        if (spec.Container?.Network != ContainerNetwork.Bridge) PortDefinitions(json, spec.Ports);
+        json.WriteBoolean("requirePorts", spec.RequirePorts);
+        json.WriteString("role", spec.Role);
+        if (spec.KillGrace is { } grace) json.WriteNumber("taskKillGracePeriodSeconds", grace.TotalSeconds);
+        Unreachable(json, spec.Unreachable);
+        json.WriteStartObject("upgradeStrategy");
+        json.WriteNumber("maximumOverCapacity", spec.Upgrade.MaximumOverCapacity);
+        json.WriteNumber("minimumHealthCapacity", spec.Upgrade.MinimumHealthCapacity);
+        json.WriteEndObject();
+        if (spec.User is { } user) json.WriteString("user", user);
+        if (known is not null) Version(json, known);
+    }
+
+    private static void Version(Utf8JsonWriter json, App known)
+    {
+        json.WriteString("version", Timestamp(known.Version));
+        json.WriteStartObject("versionInfo");
+        json.WriteString("lastScalingAt", Timestamp(known.LastScalingAt));
+        json.WriteString("lastConfigChangeAt", Timestamp(known.LastConfigChangeAt));
+        json.WriteEndObject();
+    }
+
+    private static void Container(Utf8JsonWriter json, ContainerSpec container)
+    {
+        json.WriteStartObject("container");
+        json.WriteString("type", "DOCKER");
+        json.WriteStartObject("docker");
+        json.WriteBoolean("forcePullImage", container.ForcePull);
+        json.WriteString("image", container.Image);
+        json.WriteStartArray("parameters");
+        foreach (var parameter in container.Parameters) Parameter(json, parameter.Key, parameter.Value);
+        var named = container.Volumes.OfType<VolumeMount>().Where(v => v.Naming == VolumeNaming.DockerParameter).ToList();
+        if (named.Count > 0) Parameter(json, "volume-driver", named[0].Driver ?? "drover");
+        foreach (var volume in named) Parameter(json, "volume", $"{volume.Name}:{volume.ContainerPath}{(volume.ReadOnly ? ":ro" : "")}");
+        json.WriteEndArray();
+        json.WriteBoolean("privileged", container.Privileged);
+        json.WriteEndObject();
+        json.WriteStartArray("volumes");
+        foreach (var mount in container.Volumes) Volume(json, mount);
+        json.WriteEndArray();
+        if (container.Network == ContainerNetwork.Bridge) PortMappings(json, container.PortMappings);
+        json.WriteEndObject();
+    }
+
+    private static void Parameter(Utf8JsonWriter json, string key, string value)
+    {
+        json.WriteStartObject();
+        json.WriteString("key", key);
+        json.WriteString("value", value);
+        json.WriteEndObject();
+    }
+
+    private static void Volume(Utf8JsonWriter json, Mount mount)
+    {
+        if (mount is VolumeMount { Naming: VolumeNaming.DockerParameter }) return;
+        json.WriteStartObject();
+        json.WriteString("containerPath", mount.ContainerPath);
+        if (mount is HostMount host) json.WriteString("hostPath", host.HostPath);
+        if (mount is VolumeMount { Naming: VolumeNaming.HostPath } ours) json.WriteString("hostPath", $"{Core.Volumes.VolumeClaims.Root}/{ours.Name}");
+        if (mount is VolumeMount { Naming: VolumeNaming.External } external) External(json, external);
+        json.WriteString("mode", mount.ReadOnly ? "RO" : "RW");
+        json.WriteEndObject();
+    }
+
+    private static void External(Utf8JsonWriter json, VolumeMount volume)
+    {
+        json.WriteStartObject("external");
+        var own = volume.Driver is null or "drover";
+        json.WriteString("name", volume.Name.Value);
+        json.WriteString("provider", own ? "drover" : "dvdi");
+        if (volume.SizeGiB is { } size) json.WriteNumber("size", size);
+        if (!own) Map(json, "options", [("dvdi/driver", volume.Driver!)]);
+        json.WriteEndObject();
+    }
+
+    private static void PortMappings(Utf8JsonWriter json, EquatableList<PortMapping> mappings)
+    {
+        json.WriteStartArray("portMappings");
+        foreach (var mapping in mappings)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("containerPort", mapping.ContainerPort);
+            if (mapping.HostPort is { } host) json.WriteNumber("hostPort", host);
+            Map(json, "labels", mapping.Labels.Select(l => (l.Name, l.Value)));
+            if (mapping.Name is { } name) json.WriteString("name", name);
+            json.WriteString("protocol", mapping.Protocol);
+            json.WriteNumber("servicePort", mapping.ServicePort);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+    }
+
+    private static void PortDefinitions(Utf8JsonWriter json, EquatableList<PortDefinition> definitions)
+    {
+        json.WriteStartArray("portDefinitions");
+        foreach (var definition in definitions)
+        {
+            json.WriteStartObject();
+            Map(json, "labels", definition.Labels.Select(l => (l.Name, l.Value)));
+            if (definition.Name is { } name) json.WriteString("name", name);
+            json.WriteNumber("port", definition.Port);
+            json.WriteString("protocol", definition.Protocol);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+    }
+
+    private static void Networks(Utf8JsonWriter json, ContainerNetwork network)
+    {
+        json.WriteStartArray("networks");
+        json.WriteStartObject();
+        json.WriteString("mode", network switch { ContainerNetwork.Bridge => "container/bridge", ContainerNetwork.Host => "host", _ => "none" });
+        json.WriteEndObject();
+        json.WriteEndArray();
+    }
+
+    private static void Constraints(Utf8JsonWriter json, EquatableList<Constraint> constraints)
+    {
+        json.WriteStartArray("constraints");
+        foreach (var constraint in constraints)
+        {
+            json.WriteStartArray();
+            json.WriteStringValue(constraint.Field);
+            json.WriteStringValue(Name(constraint.Operator));
+            if (constraint.Value is { } value) json.WriteStringValue(value);
+            json.WriteEndArray();
+        }
+        json.WriteEndArray();
+    }
+
+    public static string Name(ConstraintOperator op) => op switch
+    {
+        ConstraintOperator.Unique => "UNIQUE",
+        ConstraintOperator.Cluster => "CLUSTER",
+        ConstraintOperator.GroupBy => "GROUP_BY",
+        ConstraintOperator.Like => "LIKE",
+        ConstraintOperator.Unlike => "UNLIKE",
+        ConstraintOperator.MaxPer => "MAX_PER",
+        _ => "IS",
+    };
+
+    private static void HealthChecks(Utf8JsonWriter json, EquatableList<HealthCheck> checks)
+    {
+        json.WriteStartArray("healthChecks");
+        foreach (var check in checks)
+        {
+            json.WriteStartObject();
+            if (check.Command is { } command) Map(json, "command", [("value", command)]);
+            json.WriteNumber("delaySeconds", check.Delay.TotalSeconds);
+            json.WriteNumber("gracePeriodSeconds", check.Grace.TotalSeconds);
+            json.WriteBoolean("ignoreHttp1xx", check.IgnoreHttp1xx);
+            json.WriteNumber("intervalSeconds", check.Interval.TotalSeconds);
+            json.WriteNumber("maxConsecutiveFailures", check.MaxConsecutiveFailures);
+            if (check.Path is { } path) json.WriteString("path", path);
+            if (check.Port is { } port) json.WriteNumber("port", port);
+            if (check.PortIndex is { } index) json.WriteNumber("portIndex", index);
+            json.WriteString("protocol", HealthJson.Name(check.Protocol));
+            json.WriteNumber("timeoutSeconds", check.Timeout.TotalSeconds);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+    }
+
+    private static void Unreachable(Utf8JsonWriter json, UnreachableStrategy? strategy)
+    {
+        if (strategy is null)
+        {
+            json.WriteString("unreachableStrategy", "disabled");
+            return;
+        }
+        json.WriteStartObject("unreachableStrategy");
+        json.WriteNumber("expungeAfterSeconds", strategy.ExpungeAfter.TotalSeconds);
+        json.WriteNumber("inactiveAfterSeconds", strategy.InactiveAfter.TotalSeconds);
+        json.WriteEndObject();
+    }
+
+    private static void Strings(Utf8JsonWriter json, string name, EquatableList<string> values)
+    {
+        if (values.Count == 0) return;
+        json.WriteStartArray(name);
+        foreach (var value in values) json.WriteStringValue(value);
+        json.WriteEndArray();
+    }
+
+    private static void Map(Utf8JsonWriter json, string name, IEnumerable<(string Name, string Value)> values)
+    {
+        json.WriteStartObject(name);
+        foreach (var (key, value) in values) json.WriteString(key, value);
+        json.WriteEndObject();
+    }
+}

@@ -1,0 +1,119 @@
+using Drover.Core;
+using Drover.Core.Apps;
+using Drover.Core.Networks;
+
+namespace Drover.ControlPlane.Marathon;
+
+/// <summary>`container`, `networks`, `portDefinitions` and their 2015 forms (`docker.network`, `docker.portMappings`, `ports`), normalised to one canonical form.</summary>
+public static class ContainerJson
+{
+    public static AppSpec Read(JsonFields fields, AppSpec basis)
+    {
+        var container = fields.Object("container");
+        var docker = container?.Object("docker");
+        var network = NetworkOf(fields, docker) ?? basis.Container?.Network;
+        var old2015 = docker is { } d && (d.Has("network") || d.Has("portMappings"));
+        var spec = container is { } given ? basis with { Container = Container(given, docker) } : basis;
+        if (spec.Container is not { } read) return spec;
+
+        var mappings = container is null ? null : Mappings(container.Value, docker);
+        var mode = network ?? (mappings is { Count: > 0 } ? ContainerNetwork.Bridge : ContainerNetwork.Host);
+        if (mode != ContainerNetwork.Bridge && mappings is { Count: > 0 } && network is not null)
+            fields.Violations.Rule("/container/portMappings", "must be empty in host mode; give portDefinitions, or networks [{\"mode\": \"container/bridge\"}]");
+        if (mode == ContainerNetwork.Bridge)
+        {
+            // From 1.5 on, no port mappings means one port of the node's range; 2015's form meant none.
+            var kept = container is null ? basis.Container!.PortMappings : old2015 ? [] : (EquatableList<PortMapping>)[new PortMapping(0, 0, 0, "tcp", "default", [])];
+            spec = spec with { Container = read with { Network = mode, PortMappings = WithServicePorts(mappings ?? kept, PortJson.ServicePorts(fields)) }, Ports = [] };
+        }
+        else
+        {
+            spec = spec with { Container = read with { Network = mode, PortMappings = [] }, Ports = PortJson.Definitions(fields) ?? (basis.Ports.Count > 0 || mode == ContainerNetwork.None ? basis.Ports : [new PortDefinition(0, "tcp", "default", [])]) };
+        }
+        return WithOverlay(fields, spec);
+    }
+
+    private static ContainerSpec Container(JsonFields container, JsonFields? docker)
+    {
+        if (container.String("type") is { } type and not ("DOCKER" or "MESOS"))
+            container.Violations.Rule(container.At("type"), $"must be DOCKER; it was '{type}'");
+        var image = docker?.String("image");
+        if (string.IsNullOrWhiteSpace(image) || image.Any(char.IsWhiteSpace)) container.Violations.Rule(container.At("docker/image"), "must name the image to run, such as \"postgres:15\"");
+        if (docker is { } given && !given.IsEmpty("credential")) given.Violations.Rule(given.At("credential"), "must not be given; log in on the nodes with docker login");
+        if (docker is { } pulled && !pulled.IsEmpty("pullConfig")) pulled.Violations.Rule(pulled.At("pullConfig"), "must not be given; log in on the nodes with docker login");
+        var volumes = VolumeJson.Read(container);
+        var (parameters, named) = docker is { } options ? VolumeJson.FromParameters(options) : ([], []);
+        return new()
+        {
+            Image = image ?? "",
+            Volumes = volumes.Concat(named).ToEquatableList(),
+            Parameters = parameters.ToEquatableList(),
+            ForcePull = docker?.Boolean("forcePullImage") ?? false,
+            Privileged = docker?.Boolean("privileged") ?? false,
+        };
+    }
+
+    private static EquatableList<PortMapping>? Mappings(JsonFields container, JsonFields? docker)
+    {
+        var canonical = PortJson.Mappings(container);
+        var old = docker is { } given ? PortJson.Mappings(given) : null;
+        if (canonical is { Count: > 0 } && old is { Count: > 0 })
+            container.Violations.Rule(container.At("portMappings"), "must not be given together with docker.portMappings; keep one of them");
+        return canonical ?? old;
+    }
+
+    /// <summary>2015's `ports` beside bridge mode are service ports, by position; those beyond the mappings become mappings of their own.</summary>
+    private static EquatableList<PortMapping> WithServicePorts(EquatableList<PortMapping> mappings, EquatableList<int>? ports)
+    {
+        if (ports is not { } service) return mappings;
+        var named = mappings.Select((mapping, i) => mapping.ServicePort == 0 && i < service.Count ? mapping with { ServicePort = service[i] } : mapping);
+        var more = service.Skip(mappings.Count).Where(port => port != 0).Select(port => new PortMapping(0, 0, port, "tcp", null, []));
+        return named.Concat(more).ToEquatableList();
+    }
+
+    private static ContainerNetwork? NetworkOf(JsonFields fields, JsonFields? docker)
+    {
+        var canonical = Canonical(fields);
+        ContainerNetwork? old = docker?.String("network")?.ToUpperInvariant() switch
+        {
+            null or "" => null,
+            "BRIDGE" => ContainerNetwork.Bridge,
+            "HOST" => ContainerNetwork.Host,
+            "NONE" => ContainerNetwork.None,
+            _ => Refused(docker.Value, "network", "must be BRIDGE, HOST or NONE; an address on the overlay is asked for by env WEAVE_CIDR"),
+        };
+        if (canonical is not null && old is not null && canonical != old)
+            fields.Violations.Rule("/networks", "says something else than container.docker.network; keep one of them");
+        return canonical ?? old;
+    }
+
+    private static ContainerNetwork? Canonical(JsonFields fields)
+    {
+        if (fields.Objects("networks") is not { Count: > 0 } networks) return null;
+        if (networks.Count > 1) fields.Violations.Rule("/networks", $"holds {networks.Count} networks; give one, and env WEAVE_CIDR for an address on the overlay");
+        var first = networks[0];
+        return first.String("mode") switch
+        {
+            "container/bridge" => ContainerNetwork.Bridge,
+            "host" => ContainerNetwork.Host,
+            "none" => ContainerNetwork.None,
+            _ => Refused(first, "mode", "must be container/bridge or host; an address on the overlay is asked for by env WEAVE_CIDR, such as 10.255.0.10/24"),
+        };
+    }
+
+    private static ContainerNetwork? Refused(JsonFields fields, string name, string remedy)
+    {
+        fields.Violations.Rule(fields.At(name), remedy);
+        return null;
+    }
+
+    private static AppSpec WithOverlay(JsonFields fields, AppSpec spec)
+    {
+        var asked = spec.Env.FirstOrDefault(e => e.Name == Addressing.Variable)?.Value;
+        if (asked is null) return spec with { Container = spec.Container! with { Overlay = null } };
+        var at = $"/env/{Addressing.Variable}";
+        if (spec.Container!.Network == ContainerNetwork.Host) fields.Violations.Rule(at, "needs a network of the container's own; use container/bridge mode instead of host");
+        if (!Addressing.TryParse(asked, out var overlay, out var problem)) fields.Violations.Rule(at, problem!);
+        return spec with { Container = spec.Container with { Overlay = overlay } };
+    }
+}
