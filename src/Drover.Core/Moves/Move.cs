@@ -80,6 +80,8 @@ public sealed record CutoverTimings(
     DateTimeOffset? VerifiedAt, DateTimeOffset? CommittedAt, TimeSpan? Promote, DateTimeOffset? StartRequestedAt, TimeSpan? AppStart, DateTimeOffset? ServingAt)
 {
     public static readonly CutoverTimings None = new(null, null, null, null, null, null, null, null, null, null, null, null);
+    /// <summary>Part of <see cref="AppStart"/> after the container was started: until its first healthy answer.</summary>
+    public TimeSpan? FirstAnswer { get; init; }
     public TimeSpan? Cutover => ServingAt - StopRequestedAt;
     public TimeSpan? Added => Cutover - (AppStop ?? TimeSpan.Zero) - (AppStart ?? TimeSpan.Zero);
 }

@@ -4,8 +4,8 @@ namespace Drover.Core.Moves;
 /// <remarks>The way back is open until <see cref="MoveStep.Commit"/>; after it every failure is tried again for ever, and the move says what it waits for.</remarks>
 public static partial class MoveMachine
 {
-    /// <summary>A node away for longer than this before the commit point undoes the move.</summary>
-    public static readonly TimeSpan AwayLimit = TimeSpan.FromSeconds(15);
+    /// <summary>A node away for longer than this before the commit point undoes the move: less while the app stands still.</summary>
+    public static TimeSpan AwayLimit(MoveState state) => TimeSpan.FromSeconds(state is MoveState.Quiescing or MoveState.FinalDelta ? 5 : 15);
 
     /// <summary>Failed attempts of one step before a move is undone: few while the app stands still.</summary>
     public static int AttemptLimit(MoveState state) => state is MoveState.Quiescing or MoveState.FinalDelta ? 3 : 6;
@@ -33,7 +33,7 @@ public static partial class MoveMachine
             (MoveState.Healthy, MoveEvent.Begun) => To(move, MoveState.Retiring, now),
             (MoveState.Retiring, MoveEvent.Retired) => To(move, MoveState.Done, now),
             (MoveState.Unwinding, MoveEvent.Unwound(var left)) => AfterUnwound(move, left, now),
-            (< MoveState.CutOver, MoveEvent.NodeAway(var node)) => Unwind(move, $"node '{node}' is not connected for more than {AwayLimit.TotalSeconds:0} s; move again when it is back", now),
+            (< MoveState.CutOver, MoveEvent.NodeAway(var node)) => Unwind(move, $"node '{node}' is not connected for more than {AwayLimit(move.State).TotalSeconds:0} s; move again when it is back", now),
             (< MoveState.CutOver, MoveEvent.Abandoned(var why)) => Unwind(move, why, now),
             _ => move,
         };
@@ -129,6 +129,7 @@ public static partial class MoveMachine
                 {
                     Promote = start?.Promote + start?.Mount,
                     AppStart = own,
+                    FirstAnswer = start?.FirstAnswer,
                     StartRequestedAt = own is { } span ? Later(now - span, move.Timings.CommittedAt) : move.Timings.CommittedAt,
                     ServingAt = now,
                 },

@@ -43,6 +43,12 @@ public abstract record MoveRefusal(string Field, string Message, string Remedy)
     public sealed record VolumesApart(AppId App, VolumeName Volume, NodeId Node, NodeId Other)
         : MoveRefusal("app", $"the volumes of app '{App}' are on different nodes: '{Volume}' on '{Node}', others on '{Other}'", "move the other volumes' apps to one node first");
 
+    public sealed record BeingDeployed(AppId App, DeploymentId Deployment)
+        : MoveRefusal("app", $"app '{App}' is being changed by deployment {Deployment}", "wait until that is over: drover app show APP");
+
+    public sealed record BadConstraint(string Given)
+        : MoveRefusal("constraint", $"'{Given}' is no constraint", "write attribute=value, for example disk=ssd");
+
     public sealed record VolumeMoving(VolumeName Volume, MoveId Move)
         : MoveRefusal("app", $"volume '{Volume}' is being moved already (move {Move})", $"wait for it: drover move show {Move}");
 }

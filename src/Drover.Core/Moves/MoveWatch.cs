@@ -12,7 +12,7 @@ public static class MoveWatch
     /// <returns>null: nothing to say.</returns>
     public static MoveEvent? Look(ClusterState state, Move move, DateTimeOffset now, DateTimeOffset knownSince) => move.State switch
     {
-        MoveState.Planned or MoveState.Healthy => new MoveEvent.Begun(),
+        MoveState.Planned or MoveState.Healthy or MoveState.Verified => new MoveEvent.Begun(),
         MoveState.Preparing or MoveState.Seeding or MoveState.Quiescing or MoveState.FinalDelta =>
             Abandoned(state, move) ?? Away(state, move, now, knownSince) ?? Waiting(state, move),
         MoveState.CutOver or MoveState.Starting => Start(state, move),
@@ -27,15 +27,15 @@ public static class MoveWatch
         foreach (var node in (ReadOnlySpan<NodeId>)[move.Source, move.Target])
         {
             if (AwaySince(state, node, knownSince) is not { } since) continue;
-            var limit = since + MoveMachine.AwayLimit;
+            var limit = since + MoveMachine.AwayLimit(move.State);
             if (first is null || limit < first) first = limit;
         }
         return first;
     }
 
-    /// <summary>True: the node is away longer than a move waits for it where it can do without.</summary>
-    public static bool IsLost(ClusterState state, NodeId node, DateTimeOffset now, DateTimeOffset knownSince) =>
-        AwaySince(state, node, knownSince) is { } since && now - since >= MoveMachine.AwayLimit;
+    /// <summary>True: the node is away for longer than a move in this state waits for it.</summary>
+    public static bool IsLost(ClusterState state, Move move, NodeId node, DateTimeOffset now, DateTimeOffset knownSince) =>
+        AwaySince(state, node, knownSince) is { } since && now - since >= MoveMachine.AwayLimit(move.State);
 
     private static DateTimeOffset? AwaySince(ClusterState state, NodeId node, DateTimeOffset knownSince)
     {
@@ -53,8 +53,8 @@ public static class MoveWatch
     }
 
     private static MoveEvent? Away(ClusterState state, Move move, DateTimeOffset now, DateTimeOffset knownSince) =>
-        IsLost(state, move.Target, now, knownSince) ? new MoveEvent.NodeAway(move.Target)
-        : IsLost(state, move.Source, now, knownSince) ? new MoveEvent.NodeAway(move.Source)
+        IsLost(state, move, move.Target, now, knownSince) ? new MoveEvent.NodeAway(move.Target)
+        : IsLost(state, move, move.Source, now, knownSince) ? new MoveEvent.NodeAway(move.Source)
         : null;
 
     private static MoveEvent.Waits? Waiting(ClusterState state, Move move)

@@ -1,0 +1,43 @@
+using System.Globalization;
+using Drover.Contracts.Api;
+using Drover.Core;
+using Drover.Core.Moves;
+using Drover.Core.State;
+
+namespace Drover.ControlPlane.Moves;
+
+/// <summary>What a move would take, reckoned from what the cluster knows and from moves before it.</summary>
+public static class MovePlanViews
+{
+    public static MovePlanView Of(ClusterState state, MoveWish wish, MoveChoice choice, DateTimeOffset now)
+    {
+        var plan = MovePlanner.Plan(state, choice.Spec, choice.Instance, choice.Source, choice.Target.Node, choice.Target.Ports, MoveTrigger.Move, wish.Policy, new MoveId("plan"), now);
+        var full = plan.Volumes.Items.Where(v => v.Base is null).Sum(v => v.Used.Bytes);
+        var incremental = plan.Volumes.Count > 0 && plan.Volumes.Items.All(v => v.Base is not null);
+        var ofApp = Last(state.Moves.Values.Where(m => m.App == wish.App && !m.SourceIdle));
+        var rate = Last(state.Moves.Values.Where(m => m.Rounds.Count > 0)) is { } any ? Seeding.Rate(wish.Policy, any.Rounds) : wish.Policy.BytesPerSecond;
+        double? seconds = plan.Volumes.Count == 0 ? 0 : rate is > 0 && !incremental ? full / rate : null;
+        return new(wish.App.Value, plan.Source.Value, plan.Target.Value, [.. plan.Volumes.Select(v => v.Name.Value)], plan.Volumes.Items.Sum(v => v.Used.Bytes), full, incremental,
+            plan.Volumes.Count == 0 || plan.SourceIdle ? 0 : Math.Min(ofApp is null ? 2 : ofApp.Rounds.Items.Count(r => !r.Final), wish.Policy.MaxRounds), seconds,
+            ofApp?.Rounds.Items.LastOrDefault(r => !r.Final)?.PredictedStop?.TotalMilliseconds,
+            [.. Notes(state, wish, plan, ofApp, rate)],
+            [.. choice.Considered.Items.Where(v => !v.Fits && v.Node != plan.Source).Select(v => new NodeReasonView(v.Node.Value, string.Join("; ", v.Reasons)))]);
+    }
+
+    private static IEnumerable<string> Notes(ClusterState state, MoveWish wish, Move plan, Move? before, double? rate)
+    {
+        if (plan.Volumes.Count == 0) yield return "the app has no volume: it is stopped at the source and started at the target";
+        foreach (var volume in plan.Volumes.Items.Where(v => v.Base is not null))
+        {
+            var since = state.Volumes[volume.Name].Standbys.Items.First(s => s.Node == plan.Target).Since;
+            yield return string.Create(CultureInfo.InvariantCulture, $"'{plan.Target}' holds a base of volume '{volume.Name}': only what changed since {since:u} is sent");
+        }
+        if (wish.Constraint is { } constraint) yield return $"the app's constraint becomes {constraint}";
+        if (plan.SourceIdle) yield return "nothing runs at the source: the data goes in one pass";
+        if (plan.WrittenByStop > ByteCount.MiB(1)) yield return $"at its last move the app wrote {plan.WrittenByStop} by stopping: the stop is longer by that";
+        if (before is null) yield return "the stop can be predicted once two rounds have shown how fast the app writes";
+        if (rate is null) yield return "no move has been made yet: the time depends on the disks and the link";
+    }
+
+    private static Move? Last(IEnumerable<Move> moves) => moves.Where(m => m.State == MoveState.Done).MaxBy(m => m.RequestedAt);
+}
