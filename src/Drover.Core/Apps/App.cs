@@ -58,6 +58,8 @@ public sealed record Deployment(
 {
     /// <summary>What the current step waits for; null while it makes progress.</summary>
     public string? WaitsFor { get; init; }
+    /// <summary>The app as it was when this began: where a rollback leads. Null: there was none.</summary>
+    public App? Before { get; init; }
 }
 
 public sealed record DeploymentStep(EquatableList<DeploymentAction> Actions);

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using Drover.Core.Agents;
 using Drover.Core.Moves;
+using Drover.Core.Networks;
 using Drover.Core.State;
 
 namespace Drover.Core.Apps;
@@ -14,7 +15,7 @@ public static class InstanceLifecycle
     {
         if (!state.Instances.TryGetValue(seen.Instance, out var instance) || instance.Node != node || instance.Task != seen.Task) return false;
         var ended = seen.Condition is InstanceCondition.Stopped or InstanceCondition.Failed or InstanceCondition.Gone;
-        if (instance.Goal == InstanceGoal.Removed) return WhileRemoved(instance, node, seen);
+        if (instance.Goal == InstanceGoal.Removed) return WhileRemoved(state, instance, node, seen);
         if (!ended) return WhileAlive(instance, node, seen, now);
         return OwningMove(state, instance) is { } move ? EndedInMove(state, instance, node, seen, move, now) : Ended(state, instance, node, seen, now);
     }
@@ -52,11 +53,11 @@ public static class InstanceLifecycle
         return null;
     }
 
-    private static Decision<bool> WhileRemoved(Instance instance, NodeId node, InstanceObservation seen)
+    private static Decision<bool> WhileRemoved(ClusterState state, Instance instance, NodeId node, InstanceObservation seen)
     {
         if (seen.Condition == InstanceCondition.Gone)
         {
-            return Decision.Of(true, [new ClusterChange.RemoveInstance(instance.Id)],
+            return Decision.Of(true, WithAddress(state, new ClusterChange.RemoveInstance(instance.Id), instance.App),
                 Event("instance.gone", instance, node, "TASK_KILLED", $"{instance.Task} was stopped and removed on {node}"));
         }
         var next = instance with { State = InstanceState.Killing, WaitsFor = seen.Message ?? $"{node} to stop and remove its container" };
@@ -157,9 +158,12 @@ public static class InstanceLifecycle
             Node = null, Ports = [], State = InstanceState.Scheduled, Healthy = null, Health = [], ContainerId = null, Start = null, StagedAt = null, StartedAt = null,
             WaitsFor = $"its backoff: it ended on {node}, {Cause(seen)}.{again}",
         };
-        return Decision.Of(true, [new ClusterChange.PutInstance(next), .. blame],
+        return Decision.Of(true, [.. WithAddress(state, new ClusterChange.PutInstance(next), instance.App), .. blame],
             Event("instance.failed", instance, node, TaskStateOf(seen), $"{instance.Task} ended on {node}: {Cause(seen)}"));
     }
+
+    /// <summary>A change of where a copy runs, and the address that follows it.</summary>
+    private static IEnumerable<ClusterChange> WithAddress(ClusterState state, ClusterChange change, AppId app) => [change, .. Addressing.Follow(state.Apply(change), app)];
 
     private static IEnumerable<ClusterChange> Blame(ClusterState state, Instance instance, NodeId node, InstanceObservation seen, DateTimeOffset now, bool delay)
     {

@@ -1,0 +1,62 @@
+using System.Collections.Immutable;
+using Drover.Core.Networks;
+using Drover.Core.State;
+using Drover.Core.Volumes;
+
+namespace Drover.Core.Apps;
+
+/// <summary>Drives one deployment: looks at what is, and answers with the next changes. Steps in order, the actions of a step side by side.</summary>
+public static class DeploymentMachine
+{
+    /// <summary>True: the deployment is over and forgotten.</summary>
+    public static Decision<bool> Next(ClusterState state, DeploymentId id, DateTimeOffset now, DateTimeOffset knownSince, IChance chance)
+    {
+        if (!state.Deployments.TryGetValue(id, out var deployment)) return true;
+        if (deployment.CurrentStep >= deployment.Steps.Count) return Finished(state, deployment);
+        var acts = deployment.Steps[deployment.CurrentStep].Actions.Select(a => Act(state, a, now, knownSince, chance)).ToImmutableArray();
+        if (acts.All(a => a.Done))
+        {
+            var advanced = deployment with { CurrentStep = deployment.CurrentStep + 1, WaitsFor = null };
+            var step = AppChanges.Event("deployment.step", advanced, $"step {advanced.CurrentStep} of {advanced.Steps.Count} of deployment {id} is done");
+            if (advanced.CurrentStep < advanced.Steps.Count) return Decision.Of(false, [new ClusterChange.PutDeployment(advanced)], step);
+            var finished = Finished(state, advanced);
+            return finished with { Events = [step, .. finished.Events] };
+        }
+        var changes = acts.SelectMany(a => a.Changes).ToImmutableArray();
+        var waits = acts.Select(a => a.WaitsFor).FirstOrDefault(w => w is not null);
+        if (changes.IsEmpty && waits == deployment.WaitsFor) return false;
+        if (waits != deployment.WaitsFor) changes = changes.Add(new ClusterChange.PutDeployment(deployment with { WaitsFor = waits }));
+        return Decision.Of(false, changes, [.. acts.SelectMany(a => a.Events)]);
+    }
+
+    private static RolloutStep Act(ClusterState state, DeploymentAction action, DateTimeOffset now, DateTimeOffset knownSince, IChance chance)
+    {
+        var app = state.Apps.GetValueOrDefault(action.App);
+        return action.Kind switch
+        {
+            DeploymentActionKind.StartApplication => new([], [], true, null),
+            DeploymentActionKind.StopApplication => Stop(state, action.App),
+            _ when app is null => new([], [], true, null),
+            DeploymentActionKind.RestartApplication => Rollout.Upgrade(state, app, now, knownSince, chance),
+            _ => Rollout.Scale(state, app, now, knownSince, chance),
+        };
+    }
+
+    private static RolloutStep Stop(ClusterState state, AppId app)
+    {
+        var copies = state.InstancesOf(app).ToList();
+        var running = copies.Where(i => i.Goal == InstanceGoal.Running).ToList();
+        if (running.Count > 0) return Rollout.Kill(running);
+        if (copies.Count > 0) return RolloutStep.Wait($"{copies[0].Task}: {copies[0].WaitsFor ?? $"{copies[0].Node} to stop it"}");
+        return state.OpenMoveOf(app) is { } move ? RolloutStep.Wait($"move {move.Id}, which is {move.State}, to end") : new([], [], true, null);
+    }
+
+    private static Decision<bool> Finished(ClusterState state, Deployment deployment) => Decision.Of(true,
+        [
+            new ClusterChange.RemoveDeployment(deployment.Id),
+            // Only the claims end here: what the volumes hold stays where it is.
+            .. deployment.AffectedApps.Items.SelectMany(app => VolumeClaims.ReleaseUnused(state, app)),
+            .. deployment.AffectedApps.Items.SelectMany(app => Addressing.ReleaseUnused(state, app)),
+        ],
+        AppChanges.Event("deployment.done", deployment, $"deployment {deployment.Id} is done"));
+}
