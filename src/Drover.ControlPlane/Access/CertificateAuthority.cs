@@ -33,6 +33,8 @@ public sealed class CertificateAuthority : IDisposable
                 throw new InvalidOperationException($"'{folder.AuthorityCertificate}' is there but its key '{folder.AuthorityKey}' is not: restore the key, or remove the certificate and give every node a new one.");
             return new(X509Certificate2.CreateFromPemFile(folder.AuthorityCertificate, folder.AuthorityKey), time);
         }
+        using var alone = folder.HoldAuthority();
+        if (File.Exists(folder.AuthorityCertificate)) return OpenOrCreate(folder, time);
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         using var made = SelfSigned(key, time.GetUtcNow());
         // Key first: a key without a certificate, left by a crash between the two, has signed nothing and is replaced here.

@@ -33,6 +33,19 @@ public sealed class DataFolder : IDisposable
     /// <summary>The folder beside a running control plane: for making certificates.</summary>
     public static DataFolder Share(string path) => Make(path);
 
+    /// <summary>Held while the authority is made: a control plane and `certificate` may start side by side.</summary>
+    internal FileStream HoldAuthority()
+    {
+        try
+        {
+            return new FileStream(System.IO.Path.Combine(Path, "ca.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException e)
+        {
+            throw new InvalidOperationException($"Another process is making the authority in '{Path}' right now ({e.Message}): try again.", e);
+        }
+    }
+
     public void Dispose() => _lock?.Dispose();
 
     private static DataFolder Make(string path)
