@@ -83,9 +83,9 @@ public sealed partial class HostPrograms
             Check(AddDup2(actions, 1, 2), path);
             // The runtime ignores SIGPIPE and masks others; a daemon must not inherit that.
             const short setSignalDefaults = 0x04, setSignalMask = 0x08, setSession = 0x80;
-            SigFillSet(signals);
+            _ = SigFillSet(signals);
             Check(SetDefaults(attributes, signals), path);
-            SigEmptySet(signals);
+            _ = SigEmptySet(signals);
             Check(SetMask(attributes, signals), path);
             Check(SetFlags(attributes, setSignalDefaults | setSignalMask | setSession), path);
             int pid;
@@ -94,8 +94,8 @@ public sealed partial class HostPrograms
         }
         finally
         {
-            ActionsDestroy(actions);
-            AttributesDestroy(attributes);
+            _ = ActionsDestroy(actions);
+            _ = AttributesDestroy(attributes);
             foreach (var text in argv.Concat(environ)) Marshal.FreeCoTaskMem(text);
         }
     }

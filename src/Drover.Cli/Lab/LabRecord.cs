@@ -4,7 +4,8 @@ using System.Text.Json.Serialization;
 namespace Drover.Cli.Lab;
 
 /// <summary>`lab.json`: what a lab is and what it has started. Written before anything is made, so that a crash leaves a trace.</summary>
-public sealed record LabRecord(LabPlan Plan, string ControlUrl, IReadOnlyList<LabProcess> Processes, LabResources Resources)
+/// <param name="Control">Address of the control plane; other commands look for it here.</param>
+public sealed record LabRecord(LabPlan Plan, string Control, IReadOnlyList<LabProcess> Processes, LabResources Resources)
 {
     public LabRecord With(LabProcess process) =>
         this with { Processes = [.. Processes.Where(p => (p.Machine, p.Role) != (process.Machine, process.Role)), process] };

@@ -13,7 +13,7 @@ public sealed class LabUp(HostPrograms programs, LabLayout layout, LabProgress p
     private readonly Cgroups _cgroups = new();
     private readonly LabMachines _machines = new(programs, layout);
     private readonly LabNetwork _network = new(programs, layout);
-    private readonly SemaphoreSlim _recording = new(1);
+    private readonly Lock _recording = new();
 
     private LabDaemons Daemons => new(programs, layout, _machines, _cgroups);
 
@@ -33,11 +33,11 @@ public sealed class LabUp(HostPrograms programs, LabLayout layout, LabProgress p
     }
 
     /// <summary>Starts one process of a lab that is up; nothing when it already runs.</summary>
-    public async Task Start(LabPlan plan, string machine, string role, CancellationToken cancel)
+    public void Start(LabPlan plan, string machine, string role)
     {
         plan.AddressOf(machine);
         using var only = LabLock.Take(layout);
-        await Begin(plan, machine, role, cancel);
+        Begin(plan, machine, role);
     }
 
     private async Task MakeGround(LabPlan plan, CancellationToken cancel)
@@ -52,7 +52,7 @@ public sealed class LabUp(HostPrograms programs, LabLayout layout, LabProgress p
     private async Task StartControl(LabPlan plan, CancellationToken cancel)
     {
         foreach (var node in plan.Nodes) await Daemons.MakeCertificate(plan, node, cancel);
-        if (!await Begin(plan, LabPlan.Master, LabDaemons.Control, cancel)) return;
+        if (!Begin(plan, LabPlan.Master, LabDaemons.Control)) return;
         await Await(plan, LabPlan.Master, LabDaemons.Control, "to answer", () => Answers(plan, cancel), cancel);
         progress.Say($"control plane answers at {plan.ControlUrl} (plain HTTP without a token: only this machine and the lab reach it)");
     }
@@ -61,14 +61,14 @@ public sealed class LabUp(HostPrograms programs, LabLayout layout, LabProgress p
     {
         await _machines.MakePool(plan, node.Name, cancel);
         await _machines.MakeMounts(node.Name, cancel);
-        if (await Begin(plan, node.Name, LabDaemons.Dockerd, cancel))
+        if (Begin(plan, node.Name, LabDaemons.Dockerd))
         {
             await Await(plan, node.Name, LabDaemons.Dockerd, "to answer", async () => (await Docker(node.Name, ["version"], cancel)).Ok, cancel);
             progress.Say($"{node.Name}: Docker answers");
         }
         await LoadImages(node.Name, archive, cancel);
         await control;
-        if (await Begin(plan, node.Name, LabDaemons.Agent, cancel)) progress.Say($"{node.Name}: agent started ({string.Join(", ", node.Attributes.Select(a => $"{a.Key}:{a.Value}"))})");
+        if (Begin(plan, node.Name, LabDaemons.Agent)) progress.Say($"{node.Name}: agent started ({string.Join(", ", node.Attributes.Select(a => $"{a.Key}:{a.Value}"))})");
     }
 
     private async Task LoadImages(string node, ImageArchive archive, CancellationToken cancel)
@@ -81,17 +81,15 @@ public sealed class LabUp(HostPrograms programs, LabLayout layout, LabProgress p
     }
 
     /// <summary>True when it was started, false when it ran already.</summary>
-    private async Task<bool> Begin(LabPlan plan, string machine, string role, CancellationToken cancel)
+    private bool Begin(LabPlan plan, string machine, string role)
     {
-        await _recording.WaitAsync(cancel);
-        try
+        lock (_recording)
         {
             var record = LabRecord.Read(layout);
             if (record.Processes.Any(p => (p.Machine, p.Role) == (machine, role) && ProcessTable.Runs(p.Pid, p.StartTime))) return false;
             record.With(Daemons.Start(plan, machine, role)).Write(layout);
             return true;
         }
-        finally { _recording.Release(); }
     }
 
     private async Task AwaitAgents(LabPlan plan, CancellationToken cancel)

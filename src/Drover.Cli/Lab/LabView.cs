@@ -10,7 +10,7 @@ public static class LabView
         var machines = record.Plan.Machines.Select(m => new MachineStatus(m, record.Plan.AddressOf(m), cut.Contains(m),
             m == LabPlan.Master ? new Dictionary<string, string>() : record.Plan.Node(m).Attributes,
             [.. LabDaemons.RolesOf(m).Select(r => Process(layout, record, m, r))])).ToList();
-        return new(record.Plan.Name, record.Plan.Subnet, record.ControlUrl, machines.All(m => m.Processes.All(p => p.Running)), machines);
+        return new(record.Plan.Name, record.Plan.Subnet, record.Control, machines.All(m => m.Processes.All(p => p.Running)), machines);
     }
 
     private static ProcessStatus Process(LabLayout layout, LabRecord record, string machine, string role)

@@ -16,8 +16,6 @@ public static class LabCommands
 
     internal static Argument<string> Machine() => new("node") { Description = "master, node1, node2, …" };
 
-    internal static Option<bool> Json() => new("--json") { Description = "Answer as JSON" };
-
     internal static LabLayout Layout(ParseResult parsed, Option<string> name)
     {
         var given = parsed.GetValue(name)!;

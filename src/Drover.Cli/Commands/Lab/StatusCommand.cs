@@ -14,14 +14,13 @@ internal static class StatusCommand
     public static Command Build()
     {
         var name = LabCommands.Name();
-        var json = LabCommands.Json();
-        var command = new Command("status", $"Machines and processes of the lab; exit code {Incomplete} when one does not run") { name, json };
+        var command = new Command("status", $"Machines and processes of the lab; exit code {Incomplete} when one does not run") { name };
         command.Does(async (parsed, cancel) =>
         {
             var layout = LabCommands.Layout(parsed, name);
             var status = await LabView.Read(new HostPrograms(), layout, cancel);
             var output = parsed.InvocationConfiguration.Output;
-            if (parsed.GetValue(json)) await output.WriteLineAsync(JsonSerializer.Serialize(status, LabJson.Default.LabStatus));
+            if (parsed.GetValue(RootCommands.Json)) await output.WriteLineAsync(JsonSerializer.Serialize(status, LabJson.Default.LabStatus));
             else Draw(status, output);
             return status.Complete ? 0 : Incomplete;
         });

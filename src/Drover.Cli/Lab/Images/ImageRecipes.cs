@@ -44,7 +44,7 @@ public static class ImageRecipes
 {
     public const string Suite = "bookworm";
     /// <summary>Raised when the way of building changes what comes out.</summary>
-    internal const string Revision = "1";
+    internal const int Revision = 1;
 
     private static readonly IReadOnlyDictionary<string, string> NoFiles = new Dictionary<string, string>();
 
@@ -77,7 +77,6 @@ public static class ImageRecipes
         path-exclude=/usr/share/info/*
         path-exclude=/usr/share/locale/*
         path-exclude=/usr/share/lintian/*
-        path-exclude=/usr/share/postgresql/*/man/*
         path-exclude=/usr/lib/*/libLLVM*
         path-exclude=/usr/lib/*/libz3*
         path-exclude=/usr/lib/postgresql/*/lib/llvmjit*

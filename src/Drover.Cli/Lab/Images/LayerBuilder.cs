@@ -10,8 +10,10 @@ namespace Drover.Cli.Lab.Images;
 public sealed partial class LayerBuilder(HostPrograms programs, string cache)
 {
     // Neither belongs into an image: what the build left, and what is made at run time.
-    private static readonly string[] LeftOut = ["./tmp/*", "./run/*", "./var/cache/*", "./var/log/*", "./var/lib/apt/lists/*", "./dev/*", "./proc/*", "./sys/*", "./etc/resolv.conf", "./usr/sbin/policy-rc.d",
+    private static readonly string[] LeftOut = ["./tmp/*", "./usr/share/postgresql/*/man/*", "./run/*", "./var/cache/*", "./var/log/*", "./var/lib/apt/lists/*", "./dev/*", "./proc/*", "./sys/*", "./etc/resolv.conf", "./usr/sbin/policy-rc.d",
         "./usr/share/doc/*", "./usr/share/man/*", "./usr/share/info/*", "./usr/share/locale/*", "./var/lib/dpkg/*-old"];
+
+    private static readonly string[] AptSources = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"];
 
     private string Work => Path.Combine(cache, "build");
 
@@ -118,7 +120,7 @@ public sealed partial class LayerBuilder(HostPrograms programs, string cache)
     /// <summary>The mirror this machine itself installs from.</summary>
     private static string Mirror()
     {
-        var sources = new[] { "/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list" }.Where(File.Exists).SelectMany(File.ReadLines);
+        var sources = AptSources.Where(File.Exists).SelectMany(File.ReadLines);
         var words = sources.Where(l => l.StartsWith("URIs:", StringComparison.Ordinal) || l.StartsWith("deb ", StringComparison.Ordinal)).SelectMany(l => l.Split(' '));
         return words.FirstOrDefault(w => w.StartsWith("http", StringComparison.Ordinal) && w.TrimEnd('/').EndsWith("/debian", StringComparison.Ordinal)) ?? "http://deb.debian.org/debian";
     }
