@@ -45,7 +45,7 @@ public sealed record MoveRequest(string App, string? To, string? Constraint, boo
 /// <summary>GET /api/v1/moves</summary>
 public sealed record MovesView(IReadOnlyList<MoveView> Moves);
 
-/// <summary>POST /api/v1/moves (202, Location), GET /api/v1/moves/{id}; also the data of event `move.changed`.</summary>
+/// <summary>POST /api/v1/moves (202, Location), GET /api/v1/moves/{id}. Events of kind `move.changed` (progress, at most four a second) say when to read it again.</summary>
 public sealed record MoveView(
     string Id, string App, string Trigger, string State, string From, string To, IReadOnlyList<string> Volumes, long VolumeBytes, bool Incremental,
     DateTimeOffset RequestedAt, DateTimeOffset? EndedAt, IReadOnlyList<MoveStateView> History, IReadOnlyList<RoundView> Rounds, ProgressView? Progress, WaterfallView? Waterfall,
@@ -70,7 +70,7 @@ public sealed record MovePlanView(
     string App, string From, string To, IReadOnlyList<string> Volumes, long VolumeBytes, long BytesToSend, bool Incremental, int RoundsExpected, double? SecondsExpected,
     double? PredictedStopMs, IReadOnlyList<string> Notes, IReadOnlyList<NodeReasonView> Refused);
 
-/// <summary>GET /api/v1/events: server-sent events; `id` is the sequence number, `event` the kind, `data` this.</summary>
+/// <summary>GET /api/v1/events: server-sent events; `id` is the sequence number, `event` the kind, `data` this. Sequence numbers grow over restarts too.</summary>
 public sealed record EventView(long Sequence, DateTimeOffset At, string Kind, string Subject, string Text, string? App, string? Instance, string? Node, string? Volume, string? Move, string? Deployment, string? State);
 
 /// <summary>GET /api/v1/offers: what each node could still take.</summary>

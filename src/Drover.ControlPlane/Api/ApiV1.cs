@@ -1,0 +1,89 @@
+using System.Data.Common;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Drover.Contracts.Api;
+using Drover.ControlPlane.Agents;
+using Drover.ControlPlane.Events;
+using Drover.ControlPlane.Marathon;
+using Drover.ControlPlane.Moves;
+using Drover.Core;
+
+namespace Drover.ControlPlane.Api;
+
+public static class ApiV1Setup
+{
+    /// <summary>Drover's own API at /api/v1. Needs <see cref="ICluster"/>, <see cref="IAgentConnections"/>, <see cref="MoveCommands"/> and what AddEvents registers.</summary>
+    public static IEndpointConventionBuilder MapApiV1(this IEndpointRouteBuilder routes)
+    {
+        var api = ActivatorUtilities.CreateInstance<ApiV1>(routes.ServiceProvider);
+        return routes.Map("/api/v1/{**path}", api.Answer);
+    }
+}
+
+/// <summary>Finds what a path of /api/v1 means. Errors are <see cref="ErrorView"/>s.</summary>
+public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoard board, EventRing ring, IAgentConnections agents, ServerInfo server, TimeProvider time,
+    IHostApplicationLifetime lifetime, ILogger<ApiV1> log)
+{
+    private const string There = "/api/v1/status, nodes, nodes/{id}, volumes, volumes/{name}, moves, moves/{id}, events, apps/{id}/logs, offers";
+    private readonly MoveEndpoints _moves = new(cluster, moves, board);
+    private readonly EventEndpoints _events = new(ring, time, lifetime);
+    private readonly LogEndpoints _logs = new(cluster, agents, lifetime);
+
+    public async Task Answer(HttpContext context)
+    {
+        Marathon.Answer.NoCache(context.Response);
+        string[] path = [.. (context.Request.Path.Value ?? "").Replace("%2F", "/", StringComparison.OrdinalIgnoreCase).Split('/', StringSplitOptions.RemoveEmptyEntries).Skip(2)];
+        try
+        {
+            await Route(context, path);
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // Nobody reads the answer.
+        }
+        catch (Exception fault) when (!context.Response.HasStarted && fault is DbException or IOException or TimeoutException or InvalidOperationException)
+        {
+            log.LogError(fault, "{Method} {Path} could not be stored", context.Request.Method, context.Request.Path);
+            await Refuse(context, 503, new($"The change could not be stored, nothing was done: {fault.Message}", null, "look at the control plane's log and the disk of its data folder"));
+        }
+    }
+
+    private Task Route(HttpContext context, string[] path)
+    {
+        if (path is ["moves"] && HttpMethods.IsPost(context.Request.Method)) return _moves.Start(context);
+        if (!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method))
+        {
+            context.Response.Headers.Allow = path is ["moves"] ? "GET, POST" : "GET";
+            return Refuse(context, 405, new($"{context.Request.Method} is not done here", null, $"use {context.Response.Headers.Allow}"));
+        }
+        var state = cluster.Current;
+        return path switch
+        {
+            ["status"] => Write(context, 200, ViewsV1.Status(state, ClusterEndpoints.OwnVersion, server.StartedAt, Environment.WorkingSet), ApiJson.Default.StatusView),
+            ["nodes"] => Write(context, 200, new NodesView([.. state.Nodes.Values.Select(n => ViewsV1.Node(state, n))]), ApiJson.Default.NodesView),
+            ["nodes", var id] => state.Nodes.TryGetValue(new NodeId(id), out var node) ? Write(context, 200, ViewsV1.Node(state, node), ApiJson.Default.NodeView) : Unknown(context, "node", id, "drover nodes"),
+            ["volumes"] => Write(context, 200, new VolumesView([.. state.Volumes.Values.Select(v => ViewsV1.Volume(state, v))]), ApiJson.Default.VolumesView),
+            ["volumes", var name] => state.Volumes.TryGetValue(new VolumeName(name), out var volume) ? Write(context, 200, ViewsV1.Volume(state, volume), ApiJson.Default.VolumeView) : Unknown(context, "volume", name, "drover volumes"),
+            ["moves"] => _moves.List(context),
+            ["moves", var id] => _moves.Show(context, id),
+            ["offers"] => Write(context, 200, new OffersView([.. state.Nodes.Values.Where(n => state.IsConnected(n.Id) && !n.Cordoned).Select(n => ViewsV1.Offer(state, n))]), ApiJson.Default.OffersView),
+            ["events"] => _events.Serve(context),
+            ["apps", .. var id, "logs"] when id.Length > 0 => _logs.Serve(context, id),
+            _ => Refuse(context, 404, new($"There is nothing at '/api/v1/{string.Join('/', path)}'", null, $"there is: {There}")),
+        };
+    }
+
+    internal static Task Unknown(HttpContext context, string what, string id, string command) =>
+        Refuse(context, 404, new($"there is no {what} '{id}'", "path", $"list what there is with: {command}"));
+
+    internal static Task Refuse(HttpContext context, int status, ErrorView error) => Write(context, status, error, ApiJson.Default.ErrorView);
+
+    internal static async Task Write<T>(HttpContext context, int status, T value, JsonTypeInfo<T> type)
+    {
+        context.Response.StatusCode = status;
+        context.Response.ContentType = "application/json";
+        var bytes = JsonSerializer.SerializeToUtf8Bytes(value, type);
+        context.Response.ContentLength = bytes.Length;
+        if (!HttpMethods.IsHead(context.Request.Method)) await context.Response.Body.WriteAsync(bytes, context.RequestAborted);
+    }
+}

@@ -1,0 +1,76 @@
+using Drover.Contracts.Api;
+using Drover.ControlPlane.Moves;
+using Drover.Core;
+using Drover.Core.Apps;
+using Drover.Core.Moves;
+using Drover.Core.Nodes;
+using Drover.Core.State;
+using Drover.Core.Volumes;
+
+namespace Drover.ControlPlane.Api;
+
+/// <summary>The cluster's state as /api/v1 shows it. Pure.</summary>
+public static class ViewsV1
+{
+    /// <summary>Things that wait are shown up to this many.</summary>
+    public const int MaxWaiting = 100;
+
+    public static StatusView Status(ClusterState state, string version, DateTimeOffset startedAt, long memoryBytes) => new(
+        "drover", version, startedAt, state.Nodes.Count, state.Nodes.Keys.Count(state.IsConnected), state.Apps.Count, state.Instances.Count, state.Instances.Values.Count(i => i.Serves),
+        state.Volumes.Count, state.OpenMoves.Count(), memoryBytes, [.. Waiting(state).Take(MaxWaiting)]);
+
+    private static IEnumerable<WaitingView> Waiting(ClusterState state)
+    {
+        foreach (var instance in state.Instances.Values.Where(i => i.Goal == InstanceGoal.Running && (i.Node is null || i.WaitsFor is not null)).OrderBy(i => i.CreatedAt).Take(MaxWaiting))
+        {
+            IReadOnlyList<NodeReasonView> reasons = instance.Node is null
+                ? [.. Placement.Rank(state, instance.Spec, instance).Where(v => !v.Fits).Select(v => new NodeReasonView(v.Node.Value, string.Join("; ", v.Reasons)))] : [];
+            yield return new("instance", instance.Id.Value, instance.App.Value, instance.WaitsFor ?? "a place", instance.CreatedAt, reasons);
+        }
+        foreach (var move in state.OpenMoves.Where(m => m.WaitsFor is not null).OrderBy(m => m.RequestedAt))
+            yield return new("move", move.Id.Value, move.App.Value, move.WaitsFor!, move.History.Count > 0 ? move.History[^1].At : move.RequestedAt, []);
+        foreach (var deployment in state.Deployments.Values.Where(d => d.WaitsFor is not null).OrderBy(d => d.StartedAt))
+            yield return new("deployment", deployment.Id.Value, string.Join(' ', deployment.AffectedApps), deployment.WaitsFor!, deployment.StartedAt, []);
+    }
+
+    public static NodeView Node(ClusterState state, Node node)
+    {
+        var presence = state.Presence.GetValueOrDefault(node.Id);
+        var instances = state.InstancesOn(node.Id).OrderBy(i => i.Id).ToList();
+        var free = Placement.Free(state, node.Id);
+        var total = node.Resources;
+        var used = new ResourcesView(Rounded(total.Cpus - free.Cpus), Rounded(total.MemoryMiB - free.MemoryMiB), Rounded(total.DiskMiB - free.DiskMiB), string.Join(',', instances.SelectMany(i => i.Ports).Where(p => p != 0).Order()));
+        return new(node.Id.Value, node.Hostname, node.Address, presence?.Connected == true, presence?.Since ?? node.ReregisteredAt, node.Cordoned, Attributes(node), Resources(total), used,
+            presence?.PoolTotal.Bytes ?? 0, presence?.PoolFree.Bytes ?? 0, presence?.AgentMemory.Bytes ?? 0, node.AgentVersion,
+            [.. instances.Select(i => i.Task.Value)], [.. state.Volumes.Values.Where(v => v.Primary == node.Id).Select(v => v.Name.Value)]);
+    }
+
+    public static VolumeView Volume(ClusterState state, Volume volume) => new(
+        volume.Name.Value, volume.Primary?.Value, volume.Epoch.Value, volume.Holder?.Value, volume.Used.Bytes,
+        [.. volume.Standbys.Select(s => new StandbyView(s.Node.Value, s.Snapshot.Value, s.Epoch.Value, s.Since))], volume.CreatedAt, state.OpenMoveOf(volume.Name)?.Id.Value);
+
+    public static OfferView Offer(ClusterState state, Node node) => new($"free-{node.Id}", node.Id.Value, "drover", Resources(Placement.Free(state, node.Id)), Attributes(node));
+
+    public static MoveView Move(Move move, ProgressView? progress) => new(
+        move.Id.Value, move.App.Value, move.Trigger switch { MoveTrigger.Constraint => "constraint", MoveTrigger.Redeploy => "redeploy", _ => "move" }, move.State.ToString(),
+        move.Source.Value, move.Target.Value, [.. move.Volumes.Select(v => v.Name.Value)], move.Volumes.Items.Sum(v => v.Used.Bytes),
+        move.Volumes.Count > 0 && move.Volumes.Items.All(v => v.Base is not null), move.RequestedAt, move.Ended && move.History.Count > 0 ? move.History[^1].At : null,
+        [.. move.History.Select(h => new MoveStateView(h.State.ToString(), h.At))], [.. move.Rounds.Select(Round)], progress, Waterfall.Of(move),
+        move.Rounds.Items.Sum(r => r.Bytes.Bytes), move.WaitsFor, move.Failure);
+
+    private static RoundView Round(Round round) => new(
+        round.Number, round.Final, round.Bytes.Bytes, round.Elapsed.TotalMilliseconds, round.SnapshotTime.TotalMilliseconds, round.SendTime.TotalMilliseconds, round.SyncTime.TotalMilliseconds,
+        round.PredictedStop?.TotalMilliseconds);
+
+    private static ResourcesView Resources(Resources amount) => new(Rounded(amount.Cpus), Rounded(amount.MemoryMiB), Rounded(amount.DiskMiB), string.Join(',', amount.Ports));
+
+    // Sums and differences of decimal fractions, for people.
+    private static double Rounded(double amount) => Math.Round(amount, 6);
+
+    private static Dictionary<string, string> Attributes(Node node)
+    {
+        var attributes = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var attribute in node.Attributes) attributes[attribute.Name] = attribute.Value;
+        return attributes;
+    }
+}

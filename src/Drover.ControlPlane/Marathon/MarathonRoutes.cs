@@ -1,0 +1,95 @@
+using System.Data.Common;
+using Drover.ControlPlane.Apps;
+using Drover.ControlPlane.Events;
+using Drover.Core;
+
+namespace Drover.ControlPlane.Marathon;
+
+public static class MarathonSetup
+{
+    /// <summary>Marathon's API at /v2 and /ping, and a plain 404 for whatever nobody else answers. Needs <see cref="ICluster"/>, <see cref="IAppCommands"/>, <see cref="EventRing"/> and time.</summary>
+    /// <remarks>Mapped as the last resort: clients double slashes anywhere, also before /v2, and write %2F for them.</remarks>
+    public static IEndpointConventionBuilder MapMarathon(this IEndpointRouteBuilder routes)
+    {
+        var marathon = ActivatorUtilities.CreateInstance<MarathonRoutes>(routes.ServiceProvider);
+        return routes.MapFallback("{**path}", marathon.Answer);
+    }
+}
+
+/// <summary>Finds what a path of the Marathon surface means.</summary>
+public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, EventRing ring, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<MarathonRoutes> log)
+{
+    public const string There = "/v2/apps, /v2/apps/{id}, /v2/apps/{id}/restart, /v2/apps/{id}/tasks, /v2/apps/{id}/tasks/{task}, /v2/tasks, /v2/tasks/delete, /v2/deployments, /v2/queue, /v2/info, /v2/events, /ping, /api/v1";
+    private readonly AppEndpoints _apps = new(cluster, commands, time);
+    private readonly TaskEndpoints _tasks = new(cluster, commands, time);
+    private readonly ClusterEndpoints _cluster = new(cluster, commands, time);
+    private readonly MarathonEventStream _events = new(ring, time, lifetime);
+
+    public async Task Answer(HttpContext context)
+    {
+        string[] path = [.. (context.Request.Path.Value ?? "").Replace("%2F", "/", StringComparison.OrdinalIgnoreCase).Split('/', StringSplitOptions.RemoveEmptyEntries)];
+        if (path is ["v2", "events"] && HttpMethods.IsGet(context.Request.Method))
+        {
+            await _events.Serve(context);
+            return;
+        }
+        var answer = await Guarded(context, path);
+        await answer.Write(context);
+    }
+
+    private async Task<Answer> Guarded(HttpContext context, string[] path)
+    {
+        try
+        {
+            return await Route(context, path);
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // Nobody reads the answer.
+            return Marathon.Answer.Message(499, "the client went away");
+        }
+        catch (Exception fault) when (fault is DbException or IOException or TimeoutException or InvalidOperationException)
+        {
+            log.LogError(fault, "{Method} {Path} could not be stored", context.Request.Method, context.Request.Path);
+            return Marathon.Answer.Message(503, $"The change could not be stored, nothing was done: {fault.Message}");
+        }
+    }
+
+    private Task<Answer> Route(HttpContext context, string[] path) => path switch
+    {
+        ["v2", "apps"] => Methods(context, ("GET", _apps.List), ("POST", _apps.Create)),
+        ["v2", "apps", .. var id, "restart"] when id.Length > 0 => WithApp(id, app => Methods(context, ("POST", c => _apps.Restart(c, app)))),
+        ["v2", "apps", .. var id, "tasks"] when id.Length > 0 => WithApp(id, app => Methods(context, ("GET", c => _tasks.OfApp(c, app)), ("DELETE", c => _tasks.KillOfApp(c, app)))),
+        ["v2", "apps", .. var id, "tasks", var task] when id.Length > 0 => WithApp(id, app => Methods(context, ("DELETE", c => _tasks.Kill(c, app, task)))),
+        ["v2", "apps", .. var group, "*"] => Methods(context, ("GET", c => _apps.Group(c, group))),
+        ["v2", "apps", .. var id] => WithApp(id, app => Methods(context, ("GET", c => _apps.Show(c, app)), ("PUT", c => _apps.Put(c, app)), ("PATCH", c => _apps.Patch(c, app)), ("DELETE", c => _apps.Delete(c, app)))),
+        ["v2", "tasks"] => Methods(context, ("GET", _tasks.List)),
+        ["v2", "tasks", "delete"] => Methods(context, ("POST", _tasks.KillMany)),
+        ["v2", "deployments"] => Methods(context, ("GET", _cluster.Deployments)),
+        ["v2", "deployments", var id] => Methods(context, ("DELETE", c => _cluster.CancelDeployment(c, new DeploymentId(id)))),
+        ["v2", "queue"] => Methods(context, ("GET", _cluster.Queue)),
+        ["v2", "queue", .. var id, "delay"] when id.Length > 0 => WithApp(id, app => Methods(context, ("DELETE", c => _cluster.ResetDelay(c, app)))),
+        ["v2", "info"] => Methods(context, ("GET", _cluster.Info)),
+        ["v2", "events"] => Task.FromResult(Marathon.Answer.Message(405, $"{context.Request.Method} is not done here; GET is") with { Allow = "GET" }),
+        ["ping"] => Methods(context, ("GET", ClusterEndpoints.Ping)),
+        _ => Task.FromResult(Marathon.Answer.Message(404, $"There is nothing at '/{string.Join('/', path)}'. There is: {There}")),
+    };
+
+    private static Task<Answer> WithApp(string[] segments, Func<AppId, Task<Answer>> then)
+    {
+        var text = "/" + string.Join('/', segments);
+        var (id, fault) = AppIds.Parse(text);
+        return id is { } known ? then(known) : Task.FromResult(Marathon.Answer.Message(404, $"App '{text}' does not exist; an id {fault}"));
+    }
+
+    private static Task<Answer> Methods(HttpContext context, params (string Method, Func<HttpContext, Task<Answer>> Do)[] known)
+    {
+        var method = HttpMethods.IsHead(context.Request.Method) ? "GET" : context.Request.Method;
+        foreach (var (name, act) in known)
+        {
+            if (HttpMethods.Equals(name, method)) return act(context);
+        }
+        var allow = string.Join(", ", known.Select(k => k.Method));
+        return Task.FromResult(Marathon.Answer.Message(405, $"{method} is not done here; {allow} is") with { Allow = allow });
+    }
+}

@@ -1,0 +1,66 @@
+using System.Text;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Drover.ControlPlane.Marathon;
+
+/// <summary>Reads a request's body whole, whatever its content type says (curl's default is a form's), up to a limit.</summary>
+public static class RequestBody
+{
+    public const int MaxBytes = 1024 * 1024;
+    private static readonly UTF8Encoding Strict = new(false, throwOnInvalidBytes: true);
+
+    /// <summary>The JSON text as parsed, or why there is none.</summary>
+    /// <param name="Fault">null: <paramref name="Json"/> is there.</param>
+    public sealed record Reading(JsonDocument? Json, BodyFault? Fault, string Details) : IDisposable
+    {
+        public void Dispose() => Json?.Dispose();
+    }
+
+    public static async Task<Reading> Read(HttpContext context)
+    {
+        var limit = context.Features.Get<IHttpMaxRequestBodySizeFeature>();
+        if (limit is { IsReadOnly: false }) limit.MaxRequestBodySize = MaxBytes;
+        var bytes = new MemoryStream();
+        try
+        {
+            var buffer = new byte[16 * 1024];
+            int n;
+            while ((n = await context.Request.Body.ReadAsync(buffer, context.RequestAborted)) > 0)
+            {
+                if (bytes.Length + n > MaxBytes) return TooLarge();
+                bytes.Write(buffer, 0, n);
+            }
+        }
+        catch (BadHttpRequestException fault)
+        {
+            return fault.StatusCode == StatusCodes.Status413PayloadTooLarge ? TooLarge() : new(null, BodyFault.Broken, fault.Message);
+        }
+        return Parse(bytes.GetBuffer().AsMemory(0, (int)bytes.Length));
+    }
+
+    private static Reading Parse(ReadOnlyMemory<byte> bytes)
+    {
+        if (bytes.Span.StartsWith(Encoding.UTF8.Preamble)) bytes = bytes[Encoding.UTF8.Preamble.Length..];
+        try
+        {
+            var json = JsonDocument.Parse(Strict.GetString(bytes.Span));
+            if (json.RootElement.ValueKind == JsonValueKind.Object) return new(json, null, "");
+            var described = JsonFields.Described(json.RootElement);
+            json.Dispose();
+            return new(null, BodyFault.NotAnObject, $"the body must be a JSON object, such as {{\"id\": \"mongo\", …}}; it was {described}");
+        }
+        catch (JsonException fault)
+        {
+            return new(null, BodyFault.Broken, bytes.IsEmpty ? "the body is empty; send a JSON object" : fault.Message);
+        }
+        catch (DecoderFallbackException)
+        {
+            return new(null, BodyFault.Broken, "the body is not UTF-8; save the file in that encoding");
+        }
+    }
+
+    private static Reading TooLarge() => new(null, BodyFault.TooLarge, $"the body is larger than {MaxBytes} bytes; send less");
+}
+
+public enum BodyFault { Broken, NotAnObject, TooLarge }
