@@ -28,7 +28,6 @@ public static class RootCommands
         root.Subcommands.Add(LogsCommand.Build());
         root.Subcommands.Add(MoveCommand.Build());
         root.Subcommands.Add(MovesCommand.Build());
-        root.Subcommands.Add(Lab.LabCommands.Build());
         root.Subcommands.Add(CompletionCommand.Build());
         return root;
     }

@@ -1,0 +1,137 @@
+using System.Collections.Concurrent;
+using Drover.Agent.Containers;
+using Drover.Agent.Reconcile;
+using Drover.Agent.Volumes;
+using Drover.Contracts.Agent;
+using Drover.Core;
+using Grpc.Core;
+using Grpc.Net.Client;
+
+namespace Drover.Agent.Link;
+
+/// <summary>Who wants the cluster's key that signs transfer tickets.</summary>
+public interface ITicketKeySink
+{
+    /// <summary>ECDSA P-256, SubjectPublicKeyInfo PEM; told at each new stream.</summary>
+    void Learn(string publicKeyPem);
+}
+
+/// <summary>Keeps one stream to the control plane: orders down, observations up. Dials again for as long as the agent runs.</summary>
+public sealed class ControlLink(
+    AgentOptions options, AgentIdentity identity, Outbox outbox, Orders orders, Reconciler reconciler, StepExecutor steps, IVolumeDriver volumes, IContainerRuntime containers,
+    IEnumerable<ITicketKeySink> ticketKeys, NodeFacts facts, TimeProvider time, IChance chance, ILogger<ControlLink> log) : BackgroundService
+{
+    /// <summary>Log streams that may be open at once, and chunks of each that may wait.</summary>
+    private const int LogStreams = 32;
+    private static readonly TimeSpan PingAfter = TimeSpan.FromSeconds(5);
+    private readonly ConcurrentDictionary<string, CancellationTokenSource> _logs = new();
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var handler = new SocketsHttpHandler
+        {
+            SslOptions = identity.ForControl(), KeepAlivePingDelay = PingAfter, KeepAlivePingTimeout = PingAfter, ConnectTimeout = PingAfter, EnableMultipleHttp2Connections = false,
+        };
+        using var channel = GrpcChannel.ForAddress(options.Control, new GrpcChannelOptions { HttpHandler = handler, MaxReceiveMessageSize = 64 * 1024 * 1024 });
+        var client = new AgentLink.AgentLinkClient(channel);
+        await reconciler.Surveyed.WaitAsync(stoppingToken);
+        for (var attempt = 0; !stoppingToken.IsCancellationRequested; attempt++)
+        {
+            try
+            {
+                await Converse(client, () => attempt = 0, stoppingToken);
+                log.LogInformation("The control plane ended the stream: dialling again");
+            }
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+            {
+                log.LogWarning("No stream to {Control} ({Error}): containers go on running, dialling again", options.Control, Words(e));
+            }
+            await Task.Delay(Backoff.After(attempt, chance), time, stoppingToken);
+        }
+    }
+
+    private static string Words(Exception e) => e is RpcException rpc ? $"{rpc.StatusCode}: {rpc.Status.Detail}" : e.Message;
+
+    private async Task Converse(AgentLink.AgentLinkClient client, Action welcomed, CancellationToken cancel)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        using var call = client.Connect(cancellationToken: over.Token);
+        outbox.BeginStream();
+        reconciler.ForgetWhatWasTold();
+        await call.RequestStream.WriteAsync(new FromAgent { Hello = await facts.Hello(over.Token) }, over.Token);
+        if (!await call.ResponseStream.MoveNext(over.Token)) throw new InvalidOperationException("the control plane closed the stream before its Welcome");
+        if (call.ResponseStream.Current.Welcome is not { } welcome) throw new InvalidOperationException("the control plane's first word was not Welcome: its version does not fit this agent's");
+        welcomed();
+        foreach (var sink in ticketKeys) sink.Learn(welcome.TicketKeyPem);
+        log.LogInformation("Connected to {Control}, cluster {Cluster}", options.Control, welcome.Cluster);
+        Task[] parts = [Read(call.ResponseStream, over.Token), Write(call.RequestStream, over.Token), Beat(TimeSpan.FromSeconds(Math.Max(1, welcome.HeartbeatSeconds)), over.Token)];
+        var first = await Task.WhenAny(parts);
+        await over.CancelAsync();
+        foreach (var open in _logs.Values) await open.CancelAsync();
+        await Task.WhenAll(parts).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await first;
+    }
+
+    private async Task Read(IAsyncStreamReader<ToAgent> from, CancellationToken cancel)
+    {
+        while (await from.MoveNext(cancel)) Take(from.Current, cancel);
+    }
+
+    private void Take(ToAgent said, CancellationToken cancel)
+    {
+        switch (said.KindCase)
+        {
+            case ToAgent.KindOneofCase.Desired: orders.Replace(said.Desired); break;
+            case ToAgent.KindOneofCase.Change: orders.Apply(said.Change); break;
+            case ToAgent.KindOneofCase.Step: steps.Accept(said.Step); break;
+            case ToAgent.KindOneofCase.Cancel: steps.Cancel(said.Cancel.StepId); break;
+            case ToAgent.KindOneofCase.Log: _ = SendLog(said.Log, cancel); break;
+            case ToAgent.KindOneofCase.CancelLog:
+                if (_logs.TryGetValue(said.CancelLog.RequestId, out var open)) open.Cancel();
+                break;
+            default: log.LogWarning("The control plane said something this agent does not know ({Kind}): update the agent", said.KindCase); break;
+        }
+    }
+
+    private async Task Write(IClientStreamWriter<FromAgent> to, CancellationToken cancel)
+    {
+        while (true) await to.WriteAsync(await outbox.Take(cancel), cancel);
+    }
+
+    private async Task Beat(TimeSpan every, CancellationToken cancel)
+    {
+        using var timer = new PeriodicTimer(every, time);
+        while (await timer.WaitForNextTickAsync(cancel))
+        {
+            var space = await volumes.Space(cancel);
+            outbox.Tell(new FromAgent
+            {
+                Heartbeat = new Heartbeat { Pool = new() { TotalBytes = space.Total.Bytes, FreeBytes = space.Free.Bytes }, AgentMemoryBytes = Environment.WorkingSet },
+            });
+        }
+    }
+
+    private async Task SendLog(LogRequest request, CancellationToken cancel)
+    {
+        using var mine = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var error = "";
+        if (_logs.Count >= LogStreams || !_logs.TryAdd(request.RequestId, mine))
+        {
+            outbox.Tell(new FromAgent { Log = new LogChunk { RequestId = request.RequestId, End = true, Error = $"this node streams {LogStreams} logs already: close one" } });
+            return;
+        }
+        try
+        {
+            await foreach (var line in containers.Logs(new TaskId(request.TaskId), request.Follow, request.Tail, mine.Token))
+            {
+                // A slow stream slows the reading down instead of filling memory.
+                while (outbox.Count > 256) await Task.Delay(TimeSpan.FromMilliseconds(20), time, mine.Token);
+                outbox.Tell(new FromAgent { Log = new LogChunk { RequestId = request.RequestId, Data = Google.Protobuf.ByteString.CopyFrom(line.Data.Span), Stderr = line.StandardError } });
+            }
+        }
+        catch (OperationCanceledException) { return; /* the reader left */ }
+        catch (Exception e) { error = e.Message; }
+        finally { _logs.TryRemove(request.RequestId, out _); }
+        outbox.Tell(new FromAgent { Log = new LogChunk { RequestId = request.RequestId, End = true, Error = error } });
+    }
+}

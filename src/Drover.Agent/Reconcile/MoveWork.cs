@@ -1,0 +1,171 @@
+using Drover.Agent.Containers;
+using Drover.Agent.Transfers;
+using Drover.Agent.Volumes;
+using Drover.Contracts.Agent;
+using Drover.Core;
+
+namespace Drover.Agent.Reconcile;
+
+/// <summary>The steps of a move on this node, under the same locks as the reconciler.</summary>
+public sealed class MoveWork(
+    Orders orders, NodeBook book, InstanceWork instances, IContainerRuntime containers, IVolumeDriver volumes, IRoundSender rounds, KeyedLocks locks, IObservations observations)
+    : IStepWork
+{
+    public async Task<StepResult> Do(Step step, Action<StepProgress> progress, CancellationToken cancel)
+    {
+        switch (step.WorkCase)
+        {
+            case Step.WorkOneofCase.Prepare: return await Prepare(step.Prepare, cancel);
+            case Step.WorkOneofCase.Inspect: return await WithVolumes(step.Inspect.Volumes, cancel);
+            case Step.WorkOneofCase.Round: return await Round(step, progress, cancel);
+            case Step.WorkOneofCase.Stop: return await Stop(step.Stop, cancel);
+            case Step.WorkOneofCase.Retire: return await Retire(step.Retire, cancel);
+            case Step.WorkOneofCase.Unwind: return await Unwind(step.Unwind, cancel);
+            default: throw new StepFailed(StepErrorKind.Refused, $"this agent does not know the step '{step.StepId}': install the control plane's version of drover-agent on this node");
+        }
+    }
+
+    private async Task<StepResult> Prepare(PrepareTarget prepare, CancellationToken cancel)
+    {
+        var space = await volumes.Space(cancel);
+        if (space.Free.Bytes < prepare.BytesNeeded)
+            throw new StepFailed(StepErrorKind.Operator, $"the pool of this node has {space.Free} free, the move needs {new ByteCount(prepare.BytesNeeded)}: free space there, or move elsewhere");
+        if (prepare.Instance is { } instance) await PrepareContainer(instance, cancel);
+        return await WithVolumes(prepare.Volumes, cancel);
+    }
+
+    private async Task PrepareContainer(DesiredInstance instance, CancellationToken cancel)
+    {
+        var pulled = await containers.Pull(instance.Container.Image, instance.Container.ForcePull, cancel);
+        if (!pulled.Ok) throw new StepFailed(StepErrorKind.Operator, pulled.Message ?? "the image cannot be had");
+        using var held = await locks.Take([KeyedLocks.Instance(instance.InstanceId)], cancel);
+        var order = instances.OrderOf(instance);
+        var made = await containers.Create(order, cancel);
+        if (made.Kind == ContainerOutcomeKind.Conflict && await book.Refresh(new(instance.TaskId), cancel) is { State: ContainerState.Created })
+        {
+            // Prepared before, for an order that has changed since. It has never run: nothing is lost.
+            await containers.Remove(new(instance.TaskId), cancel);
+            made = await containers.Create(order, cancel);
+        }
+        await book.Refresh(new(instance.TaskId), cancel);
+        if (!made.Ok) throw new StepFailed(made.Kind == ContainerOutcomeKind.NoImage ? StepErrorKind.Retry : StepErrorKind.Operator, made.Message ?? "the container cannot be made");
+    }
+
+    private async Task<StepResult> WithVolumes(IEnumerable<string> names, CancellationToken cancel)
+    {
+        var wanted = names.ToHashSet();
+        var result = new StepResult { PoolFreeBytes = (await volumes.Space(cancel)).Free.Bytes };
+        foreach (var replica in await volumes.List(cancel))
+            if (wanted.Contains(replica.Name.Value)) result.Volumes.Add(NodeBook.Observed(replica, orders.Current.Volumes.GetValueOrDefault(replica.Name)));
+        return result;
+    }
+
+    private async Task<StepResult> Round(Step step, Action<StepProgress> progress, CancellationToken cancel)
+    {
+        using var held = await locks.Take(step.Round.Volumes.Select(v => KeyedLocks.Volume(v.Name)), cancel);
+        if (step.Round.Final)
+        {
+            // What a container writes after the last snapshot would be lost.
+            foreach (var volume in step.Round.Volumes)
+                if (await book.RunningWith(new(volume.Name), except: null, cancel) is { } user)
+                    throw new StepFailed(StepErrorKind.Refused, $"the final round of volume '{volume.Name}' is refused: container of task {user} still runs with it");
+        }
+        var outcome = await rounds.Send(step.Round, step.MoveId, progress, cancel);
+        foreach (var volume in step.Round.Volumes) await TellVolume(new(volume.Name), cancel);
+        return new StepResult { Round = outcome };
+    }
+
+    private async Task<StepResult> Stop(StopInstance stop, CancellationToken cancel)
+    {
+        // Before the stop, while the app still serves: what is left to write at the end is then little.
+        await volumes.Sync(cancel);
+        using var held = await locks.Take([KeyedLocks.Instance(stop.InstanceId), .. stop.Volumes.Select(KeyedLocks.Volume)], cancel);
+        var result = new StepResult();
+        if (stop.TaskId.Length > 0)
+        {
+            var task = new TaskId(stop.TaskId);
+            book.Notes(task).StoppedByUs = true;
+            var stopped = await containers.Stop(task, TimeSpan.FromMilliseconds(stop.GraceMs), cancel);
+            result.AppStopUs = (long)stopped.Elapsed.TotalMicroseconds;
+            await book.Refresh(task, cancel);
+        }
+        foreach (var name in stop.Volumes)
+        {
+            if (await book.RunningWith(new(name), except: null, cancel) is { } user)
+                throw new StepFailed(StepErrorKind.Refused, $"volume '{name}': container of task {user} still runs with it");
+            var unmounted = await volumes.Unmount(new(name), cancel);
+            if (!unmounted.Ok) throw Failed(name, unmounted);
+            await TellVolume(new(name), cancel);
+        }
+        return result;
+    }
+
+    private async Task<StepResult> Retire(Retire retire, CancellationToken cancel)
+    {
+        using var held = await locks.Take(retire.Volumes.Select(v => KeyedLocks.Volume(v.Name)), cancel);
+        foreach (var volume in retire.Volumes)
+        {
+            var name = new VolumeName(volume.Name);
+            if (volume.DropLive)
+            {
+                if (await book.RunningWith(name, except: null, cancel) is { } user)
+                    throw new StepFailed(StepErrorKind.Retry, $"volume '{name}': container of task {user} still runs with its old data");
+                await volumes.Unmount(name, cancel);
+            }
+            // A newer, verified replica serves: control orders this only after that. Live data goes only when older than the epoch that serves,
+            // and the driver keeps the last complete snapshot.
+            await Drop(volume, volume.DropLive, everything: false, cancel);
+            await TellVolume(name, cancel);
+        }
+        return new StepResult();
+    }
+
+    private async Task<StepResult> Unwind(Unwind unwind, CancellationToken cancel)
+    {
+        var keys = unwind.Volumes.Select(v => KeyedLocks.Volume(v.Name));
+        using var held = await locks.Take(unwind.InstanceId.Length > 0 ? keys.Append(KeyedLocks.Instance(unwind.InstanceId)) : keys, cancel);
+        if (!unwind.Source && unwind.TaskId.Length > 0) await RemovePrepared(new(unwind.TaskId), cancel);
+        foreach (var volume in unwind.Volumes)
+        {
+            var name = new VolumeName(volume.Name);
+            var here = await book.Replica(name, cancel);
+            if (unwind.Source && here is { HasLive: true, Sealed: true })
+            {
+                var unsealed = await volumes.Seal(name, false, new(volume.Epoch), cancel);
+                if (!unsealed.Ok) throw Failed(volume.Name, unsealed);
+            }
+            // The source holds the live data and serves again. At the target everything may go only where this move brought the first copy
+            // (nothing to keep) and nothing was ever live.
+            var everything = !unwind.Source && volume.Keep.Length == 0 && here is { HasLive: false };
+            if (here is not null) await Drop(volume, live: false, everything, cancel);
+            await TellVolume(name, cancel);
+        }
+        return new StepResult();
+    }
+
+    private async Task RemovePrepared(TaskId task, CancellationToken cancel)
+    {
+        if (await book.Refresh(task, cancel) is { State: ContainerState.Running })
+            throw new StepFailed(StepErrorKind.Refused, $"container of task {task} runs here: a move whose target runs is past its commit and is not undone");
+        var removed = await containers.Remove(task, cancel);
+        await book.Refresh(task, cancel);
+        book.Forget(task);
+        if (!removed.Ok) throw new StepFailed(StepErrorKind.Retry, removed.Message ?? $"container of {task} cannot be removed");
+    }
+
+    private async Task Drop(RetireVolume volume, bool live, bool everything, CancellationToken cancel)
+    {
+        var snapshots = volume.Drop.Where(s => s != volume.Keep).Select(s => new SnapshotName(s)).ToList();
+        var dropped = await volumes.Remove(new(volume.Name), new Removal(snapshots, live, new(volume.Epoch), everything), cancel);
+        if (!dropped.Ok) throw Failed(volume.Name, dropped);
+    }
+
+    private async Task TellVolume(VolumeName name, CancellationToken cancel)
+    {
+        if (await book.Replica(name, cancel) is { } replica)
+            observations.Tell(new FromAgent { Volume = NodeBook.Observed(replica, orders.Current.Volumes.GetValueOrDefault(name)) });
+    }
+
+    private static StepFailed Failed(string volume, VolumeOutcome outcome) =>
+        new(outcome.Kind switch { VolumeOutcomeKind.Busy => StepErrorKind.Retry, VolumeOutcomeKind.Stale => StepErrorKind.Refused, _ => StepErrorKind.Operator }, $"volume '{volume}': {outcome.Message}");
+}

@@ -1,0 +1,102 @@
+using Drover.Contracts.Agent;
+using Drover.Core;
+
+namespace Drover.Agent.Reconcile;
+
+/// <summary>What a step came to when it could not be done.</summary>
+public sealed class StepFailed(StepErrorKind kind, string message) : Exception(message)
+{
+    public StepErrorKind Kind { get; } = kind;
+}
+
+/// <summary>Does the work of one step. Repeatable: what is done already is left as it is.</summary>
+public interface IStepWork
+{
+    Task<StepResult> Do(Step step, Action<StepProgress> progress, CancellationToken cancel);
+}
+
+/// <summary>Runs the steps of moves, each id once: the same id again waits for the one at work, or gets its answer again.</summary>
+public sealed class StepExecutor(IStepWork work, IObservations observations, ILogger<StepExecutor> log) : IAsyncDisposable
+{
+    private const int AnswersKept = 256;
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, Running> _running = [];
+    private readonly Dictionary<string, StepResult> _answers = [];
+    private readonly Queue<string> _answerOrder = new();
+
+    private sealed record Running(CancellationTokenSource Cancel, Task Work);
+
+    /// <summary>Begins the step, or answers it. The result comes as an observation.</summary>
+    public void Accept(Step step)
+    {
+        lock (_gate)
+        {
+            if (_running.ContainsKey(step.StepId)) return; // at work: its result will be told
+            if (_answers.TryGetValue(step.StepId, out var answer))
+            {
+                observations.Tell(new FromAgent { Result = answer });
+                return;
+            }
+            var cancel = new CancellationTokenSource();
+            _running[step.StepId] = new(cancel, Task.Run(() => Run(step, cancel), CancellationToken.None));
+        }
+    }
+
+    /// <summary>The step ends as soon as it can; its result says so.</summary>
+    public void Cancel(string stepId)
+    {
+        lock (_gate)
+            if (_running.TryGetValue(stepId, out var running)) running.Cancel.Cancel();
+    }
+
+    private async Task Run(Step step, CancellationTokenSource cancel)
+    {
+        StepResult result;
+        try
+        {
+            log.LogInformation("Step {Step} of move {Move}: {Kind}", step.StepId, step.MoveId, step.WorkCase);
+            result = await work.Do(step, progress => Progress(step, progress), cancel.Token);
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            result = new StepResult { Error = "cancelled by the control plane", ErrorKind = StepErrorKind.Retry };
+        }
+        catch (StepFailed e) { result = new StepResult { Error = e.Message, ErrorKind = e.Kind }; }
+        catch (Transfers.RoundFailed e) { result = new StepResult { Error = e.Message, ErrorKind = e.Kind }; }
+        catch (Exception e) { result = new StepResult { Error = e.Message, ErrorKind = StepErrorKind.Retry }; }
+        (result.StepId, result.MoveId) = (step.StepId, step.MoveId);
+        if (result.Error.Length > 0) log.LogWarning("Step {Step} of move {Move}: {Error}", step.StepId, step.MoveId, result.Error);
+        lock (_gate)
+        {
+            _running.Remove(step.StepId);
+            // A cancelled one may be asked for again, and then does what is still missing.
+            if (!cancel.IsCancellationRequested) Keep(step.StepId, result);
+        }
+        cancel.Dispose();
+        observations.Tell(new FromAgent { Result = result });
+    }
+
+    private void Keep(string stepId, StepResult result)
+    {
+        if (_answers.TryAdd(stepId, result)) _answerOrder.Enqueue(stepId);
+        while (_answerOrder.Count > AnswersKept) _answers.Remove(_answerOrder.Dequeue());
+    }
+
+    private void Progress(Step step, StepProgress progress)
+    {
+        (progress.StepId, progress.MoveId) = (step.StepId, step.MoveId);
+        observations.Tell(new FromAgent { Progress = progress });
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Task[] open;
+        lock (_gate)
+        {
+            foreach (var running in _running.Values) running.Cancel.Cancel();
+            open = [.. _running.Values.Select(r => r.Work)];
+        }
+        await Task.WhenAll(open);
+    }
+}
