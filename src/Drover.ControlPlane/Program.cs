@@ -1,10 +1,66 @@
+using Drover.Contracts.Hosting;
+using Drover.ControlPlane.Access;
+using Drover.ControlPlane.Agents;
+using Drover.ControlPlane.Moves;
+using Drover.ControlPlane.Store;
+using Drover.ControlPlane.Store.Sqlite;
+using Drover.Core;
+
 namespace Drover.ControlPlane;
 
 public static class Program
 {
-    public static int Main(string[] args)
+    public static async Task<int> Main(string[] args)
     {
-        Console.Error.WriteLine($"drover-control: {args.Length} arguments");
+        try
+        {
+            switch (CommandLine.Parse(args))
+            {
+                case CommandLine.Serve serve: return await Serve(serve.Options);
+                case CommandLine.Certificate make: return CertificateCommand.Run(make, TimeProvider.System);
+                case CommandLine.Help:
+                    Console.Out.WriteLine(CommandLine.Usage);
+                    return 0;
+                case CommandLine.Wrong wrong:
+                    Console.Error.WriteLine($"drover-control: {wrong.Why}");
+                    return 2;
+                default: throw new System.Diagnostics.UnreachableException();
+            }
+        }
+        catch (Exception e) when (e is InvalidOperationException or InvalidDataException or IOException or UnauthorizedAccessException)
+        {
+            Console.Error.WriteLine($"drover-control: {e.Message}");
+            return 1;
+        }
+    }
+
+    private static async Task<int> Serve(ControlPlaneOptions options)
+    {
+        using var folder = DataFolder.Hold(options.Data);
+        await using var store = SqliteStore.Open(folder.Database, TimeProvider.System);
+        await using var app = await Build(options, folder, store, TimeProvider.System, new SystemChance());
+        await app.RunAsync();
         return 0;
+    }
+
+    /// <summary>The whole control plane, ready to start: state loaded, every slice in its place.</summary>
+    public static async Task<WebApplication> Build(ControlPlaneOptions options, DataFolder folder, IStateStore store, TimeProvider time, IChance chance)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders().AddConsoleLines();
+        var authority = CertificateAuthority.OpenOrCreate(folder, time);
+        var tickets = Tickets.OpenOrCreate(folder, chance);
+        var cluster = await Cluster.Open(store, time, CancellationToken.None);
+        builder.Services.AddSingleton(options).AddSingleton(time).AddSingleton(chance).AddSingleton<ICluster>(cluster).AddSingleton<ITransferTickets>(tickets);
+
+        builder.Services.AddAgents(new AgentLinkOptions(options.Name, tickets.PublicKeyPem, await Term.Next(store), TimeSpan.FromSeconds(5)));
+        builder.Services.AddMoves(DesiredState.For);
+
+        builder.Listen(options, authority);
+        var app = builder.Build();
+        app.UseListeners();
+        app.MapAgents();
+        if (!System.Net.IPAddress.IsLoopback(options.Http.Address)) app.Logger.PlainHttp(options.Http.ToString());
+        return app;
     }
 }

@@ -52,7 +52,7 @@ public sealed class KillTests(LabFixture lab) : IAsyncLifetime
         // One writer: on the other machine no container of the database runs and the volume is not mounted.
         var other = at == Node1 ? Node2 : Node1;
         Assert.Equal("", (await On(other, "docker", "ps", "-q", "--filter", $"label=drover.app={Db}")).Trim());
-        Assert.DoesNotContain($"/flocker/{Data}", (await Drover("lab", "shell", "--name", Name, other, "--", "findmnt", "-n", "-o", "TARGET", "--list", "-t", "btrfs")).Output, StringComparison.Ordinal);
+        Assert.DoesNotContain($"/flocker/{Data}", (await Tool("lab", "shell", "--name", Name, other, "--", "findmnt", "-n", "-o", "TARGET", "--list", "-t", "btrfs")).Output, StringComparison.Ordinal);
         var (acknowledged, lost, duplicated) = await _writer.StopAndVerify();
         Assert.True(acknowledged > 70);
         Assert.Equal((0, 0), (lost, duplicated));

@@ -25,30 +25,30 @@ public sealed class LabFixture : IAsyncLifetime
     {
         if (!File.Exists(Program)) throw new InvalidOperationException("the programs are not published: run eng/setup.sh");
         // A crashed earlier run must not break this one.
-        await Drover("lab", "down", "--name", Name);
-        (await Drover("lab", "up", "--name", Name, "--subnet", $"{Net}.0/24", "--pool-size", "8GiB")).Must();
+        await Tool("lab", "down", "--name", Name);
+        (await Tool("lab", "up", "--name", Name, "--subnet", $"{Net}.0/24", "--pool-size", "8GiB")).Must();
         await Until("both nodes to be connected", async () => (await Status()).NodesConnected == 2);
     }
 
     public async ValueTask DisposeAsync()
     {
-        (await Drover("lab", "down", "--name", Name)).Must();
+        (await Tool("lab", "down", "--name", Name)).Must();
         _http.Dispose();
     }
 
     // ---- The programs ----
 
-    public static Task<Said> Drover(params IReadOnlyList<string> arguments) => Shell.Run(Program, arguments, new CancellationTokenSource(TimeSpan.FromMinutes(8)).Token);
+    public static Task<Said> Tool(params IReadOnlyList<string> arguments) => Shell.Run(Program, arguments, new CancellationTokenSource(TimeSpan.FromMinutes(8)).Token);
 
-    public static Task<Said> Control(params IReadOnlyList<string> arguments) => Drover([.. arguments, "--control", $"http://{Net}.250:8080"]);
+    public static Task<Said> Control(params IReadOnlyList<string> arguments) => Tool([.. arguments, "--control", $"http://{Net}.250:8080"]);
 
     /// <summary>Runs a command inside a machine of the lab.</summary>
-    public static async Task<string> On(string node, params IReadOnlyList<string> command) => (await Drover(["lab", "shell", "--name", Name, node, "--", .. command])).Must();
+    public static async Task<string> On(string node, params IReadOnlyList<string> command) => (await Tool(["lab", "shell", "--name", Name, node, "--", .. command])).Must();
 
-    public static async Task Kill(string node, string process) => (await Drover("lab", "kill", "--name", Name, node, process)).Must();
+    public static async Task Kill(string node, string process) => (await Tool("lab", "kill", "--name", Name, node, process)).Must();
 
     /// <summary>Starts again what was killed.</summary>
-    public static async Task Start(string node, string process) => (await Drover("lab", "start", "--name", Name, node, process)).Must();
+    public static async Task Start(string node, string process) => (await Tool("lab", "start", "--name", Name, node, process)).Must();
 
     public static async Task<string> Container(string node, string app) =>
         (await On(node, "docker", "ps", "-q", "--filter", $"label=drover.app={app}")).Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).FirstOrDefault()

@@ -31,7 +31,7 @@ public sealed class NetworkTests(LabFixture lab)
         await On(at, "docker", "exec", "-d", container, "perl", "-MIO::Socket::INET", "-e",
             $"my $s = IO::Socket::INET->new(LocalPort => 7777, Listen => 1, ReuseAddr => 1) or die $!; my $c = $s->accept; print $c \"hello from {at}\\n\"; close $c");
         string heard = "";
-        await Until($"{at} to answer over the overlay", async () => (heard = (await Drover("lab", "shell", "--name", Name, Node1, "--", "docker", "exec", from, "perl", "-MIO::Socket::INET", "-e",
+        await Until($"{at} to answer over the overlay", async () => (heard = (await Tool("lab", "shell", "--name", Name, Node1, "--", "docker", "exec", from, "perl", "-MIO::Socket::INET", "-e",
             "my $s = IO::Socket::INET->new(PeerAddr => '10.255.0.50:7777', Timeout => 5) or exit 1; print <$s>")).Output).Contains("hello", StringComparison.Ordinal));
         Assert.Equal($"hello from {at}", heard.Trim());
     }

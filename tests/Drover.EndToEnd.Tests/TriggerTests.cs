@@ -61,6 +61,6 @@ public sealed class TriggerTests(LabFixture lab) : IAsyncLifetime
         await _writer.More(20);
         Assert.Equal(to, (await lab.Volume(Data)).Primary);
         Assert.Contains($"/flocker/{Data}", await On(to, "findmnt", "-n", "-o", "TARGET", "--list", "-t", "btrfs"), StringComparison.Ordinal);
-        Assert.DoesNotContain($"/flocker/{Data}", (await Drover("lab", "shell", "--name", Name, from, "--", "findmnt", "-n", "-o", "TARGET", "--list", "-t", "btrfs")).Output, StringComparison.Ordinal);
+        Assert.DoesNotContain($"/flocker/{Data}", (await Tool("lab", "shell", "--name", Name, from, "--", "findmnt", "-n", "-o", "TARGET", "--list", "-t", "btrfs")).Output, StringComparison.Ordinal);
     }
 }

@@ -28,6 +28,9 @@ public interface IVolumeDriver
     /// <summary>What is really here.</summary>
     Task<IReadOnlyList<ReplicaView>> List(CancellationToken cancel);
 
+    /// <summary>One volume as <see cref="List"/> shows it, but without measuring: sizes may be zero. Null when there is no trace of it.</summary>
+    Task<ReplicaView?> Inspect(VolumeName volume, CancellationToken cancel);
+
     /// <summary>First replica ever: empty live data at this epoch. <see cref="VolumeOutcome.Conflict"/> when any trace of the volume exists at another epoch.</summary>
     Task<VolumeOutcome> CreateEmpty(VolumeName volume, Epoch epoch, CancellationToken cancel);
 
@@ -35,25 +38,32 @@ public interface IVolumeDriver
     /// <see cref="VolumeOutcome.Missing"/> when that snapshot is not complete here.</summary>
     Task<VolumeOutcome> Promote(VolumeName volume, SnapshotName from, Epoch epoch, CancellationToken cancel);
 
-    /// <summary>Sealed live data takes no writes, also not by a process that has it open for writing by mistake; unsealing gives it back.</summary>
+    /// <summary>Sealed live data takes no writes; unsealing gives it back. <see cref="VolumeOutcomeKind.Busy"/>, and not sealed, when a process has a file of it
+    /// open for writing: what it wrote after the seal would be lost silently.</summary>
     Task<VolumeOutcome> Seal(VolumeName volume, bool isSealed, Epoch epoch, CancellationToken cancel);
 
     /// <summary>Makes the live data visible at <see cref="ReplicaView.MountPath"/>. Refused when sealed or of another epoch.</summary>
     Task<VolumeOutcome> Mount(VolumeName volume, Epoch epoch, CancellationToken cancel);
 
+    /// <summary><see cref="VolumeOutcomeKind.Busy"/> while a process works in it. A volume that is not mounted, or not here, is unmounted already.</summary>
     Task<VolumeOutcome> Unmount(VolumeName volume, CancellationToken cancel);
 
-    /// <summary>Takes a read-only snapshot of the live data, complete and on disk when it returns.</summary>
+    /// <summary>Takes a read-only snapshot of the live data, complete and on disk when it returns. One of that name that is here already is given as it is.
+    /// Works on sealed data too.</summary>
     Task<VolumeOutcome<SnapshotView>> Snapshot(VolumeName volume, SnapshotName name, Epoch epoch, CancellationToken cancel);
 
-    /// <summary>Writes the snapshot as this driver's stream; with <paramref name="from"/> only the difference. Completes the writer. Throws when the stream is not whole.</summary>
+    /// <summary>Writes the snapshot as this driver's stream; with <paramref name="from"/> only the difference.
+    /// Completes the writer, with the exception when the stream is not whole, which is also thrown. A cancelled one leaves nothing running.</summary>
     Task Send(VolumeName volume, SnapshotName snapshot, SnapshotName? from, PipeWriter to, CancellationToken cancel);
 
     /// <summary>Reads a stream to its end into a place apart. Nothing is visible until <see cref="IIncoming.Accept"/>; disposing drops it.</summary>
+    /// <exception cref="BaseUnusable"><paramref name="from"/> is not here, or is not what the stream was made against: only a full stream helps.</exception>
+    /// <exception cref="InvalidDataException">The stream is cut short or damaged. Nothing of it is left.</exception>
     Task<IIncoming> Receive(VolumeName volume, SnapshotName snapshot, SnapshotName? from, PipeReader stream, CancellationToken cancel);
 
     /// <summary>Removes snapshots, and with <see cref="Removal.Live"/> live data of an epoch older than <see cref="Removal.OlderThan"/>; never the last complete snapshot
-    /// unless <see cref="Removal.Everything"/>, which only a deleted volume or an undone first copy asks for.</summary>
+    /// where no live data is left, unless <see cref="Removal.Everything"/>, which only a deleted volume or an undone first copy asks for. Epochs below
+    /// <see cref="Removal.OlderThan"/> are stale here from then on.</summary>
     Task<VolumeOutcome> Remove(VolumeName volume, Removal what, CancellationToken cancel);
 
     /// <summary>Everything written so far to the pool is on disk when it returns.</summary>
@@ -63,9 +73,15 @@ public interface IVolumeDriver
 /// <summary>A received snapshot that is complete by the driver's own checks, not yet visible.</summary>
 public interface IIncoming : IAsyncDisposable
 {
+    /// <summary>As <see cref="SnapshotView.Identity"/> will be.</summary>
+    string Identity { get; }
+
     /// <summary>Verifies, renames into place and syncs: after it the snapshot is listed. Idempotent.</summary>
     Task<SnapshotView> Accept(CancellationToken cancel);
 }
+
+/// <summary>The receiver cannot apply a difference to what it has: the sender begins again with everything.</summary>
+public sealed class BaseUnusable(string message) : Exception(message);
 
 public sealed record PoolSpace(ByteCount Total, ByteCount Free);
 
@@ -73,7 +89,11 @@ public sealed record PoolSpace(ByteCount Total, ByteCount Free);
 /// <param name="MountPath">Where containers find the live data: stable, the same on every node.</param>
 /// <param name="ForeignTrace">Set when something is here that this driver cannot explain; the volume is then left alone.</param>
 public sealed record ReplicaView(
-    VolumeName Name, Epoch Epoch, bool HasLive, bool Sealed, bool Mounted, string MountPath, ByteCount Used, IReadOnlyList<SnapshotView> Snapshots, string? ForeignTrace);
+    VolumeName Name, Epoch Epoch, bool HasLive, bool Sealed, bool Mounted, string MountPath, ByteCount Used, IReadOnlyList<SnapshotView> Snapshots, string? ForeignTrace)
+{
+    /// <summary>Newest epoch this node ever learned of for this volume, also where it holds no live data: orders below it are stale.</summary>
+    public Epoch Known { get; init; }
+}
 
 public sealed record Removal(IReadOnlyList<SnapshotName> Snapshots, bool Live, Epoch OlderThan, bool Everything);
 

@@ -28,6 +28,7 @@ public static class RootCommands
         root.Subcommands.Add(LogsCommand.Build());
         root.Subcommands.Add(MoveCommand.Build());
         root.Subcommands.Add(MovesCommand.Build());
+        root.Subcommands.Add(Lab.LabCommands.Build());
         root.Subcommands.Add(CompletionCommand.Build());
         return root;
     }

@@ -84,6 +84,10 @@ public static class Placement
     private static void AddVolumeReasons(List<string> reasons, ClusterState state, AppSpec spec, NodeId node, ImmutableArray<Volume> volumes)
     {
         foreach (var volume in volumes) if (volume.Holder is { } holder && holder != spec.Id) reasons.Add($"volume {volume.Name} is in use by {holder}");
+        foreach (var lost in volumes.Where(v => v is { Primary: null, Initialized: true }))
+        {
+            reasons.Add($"the data of volume {lost.Name} is on no node the cluster knows: it waits, for a known volume is never made anew empty");
+        }
         var away = volumes.Where(v => v.Primary is { } primary && primary != node).ToImmutableArray();
         if (away.IsEmpty) return;
         var sources = away.Select(v => v.Primary!.Value).Distinct().ToImmutableArray();

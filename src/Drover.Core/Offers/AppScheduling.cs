@@ -11,7 +11,8 @@ public abstract record SchedulingChoice
 
     public sealed record Take(NodeId Node, OfferOperation Operation) : SchedulingChoice;
     /// <param name="Until">Moment at which to look again though nothing changed; null: only a change can help.</param>
-    public sealed record Wait(string For, DateTimeOffset? Until) : SchedulingChoice;
+    /// <param name="ForOffer">A node fits that is not among the offers at hand.</param>
+    public sealed record Wait(string For, DateTimeOffset? Until, bool ForOffer = false) : SchedulingChoice;
 }
 
 /// <summary>The app scheduler's mind: which offer it takes for which copy.</summary>
@@ -34,12 +35,12 @@ public static class AppScheduling
         {
             // Data on a node that takes the copy is never left behind because that node's offer is late.
             var pick = sources.IsEmpty ? ranked.FirstOrDefault(v => v.Fits && offered.Contains(v.Node)) : offered.Contains(best.Node) ? best : null;
-            return pick is null ? new SchedulingChoice.Wait($"an offer of {best.Node}, which fits", null) : new SchedulingChoice.Take(pick.Node, new OfferOperation.Launch(copy.Id));
+            return pick is null ? new SchedulingChoice.Wait($"an offer of {best.Node}, which fits", null, ForOffer: true) : new SchedulingChoice.Take(pick.Node, new OfferOperation.Launch(copy.Id));
         }
         if (app is not null && MoveRetry.HeldUntil(state, app, now) is { } held) return new SchedulingChoice.Wait(held.Why, held.At);
         var target = ranked.FirstOrDefault(v => v.Fits && offered.Contains(v.Node));
         return target is null
-            ? new SchedulingChoice.Wait($"an offer of {best.Node}, which fits", null)
+            ? new SchedulingChoice.Wait($"an offer of {best.Node}, which fits", null, ForOffer: true)
             : new SchedulingChoice.Take(target.Node, new OfferOperation.Relocate(copy.Id));
     }
 }

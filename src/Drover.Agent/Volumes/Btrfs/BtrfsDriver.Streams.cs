@@ -1,0 +1,200 @@
+using System.IO.Pipelines;
+using System.Runtime.InteropServices;
+using Drover.Agent.Host;
+using Drover.Core;
+using Drover.Core.Volumes;
+
+namespace Drover.Agent.Volumes.Btrfs;
+
+/// <summary>Streams: `btrfs send` and `btrfs receive`, and the checks that make their result trustworthy.</summary>
+public sealed partial class BtrfsDriver
+{
+    private const int ReadSize = 256 * 1024;
+    /// <summary>Largest size an unprivileged user may ask for; the default of 64 KiB stalls both sides at every burst.</summary>
+    private const int PipeSize = 1024 * 1024;
+
+    public async Task Send(VolumeName volume, SnapshotName snapshot, SnapshotName? from, PipeWriter to, CancellationToken cancel)
+    {
+        try
+        {
+            var command = SendCommand(Folder(volume), snapshot, from);
+            await using var sending = commands.Start(command);
+            sending.Input.Close();
+            Widen(sending.Output);
+            while (true)
+            {
+                var read = await sending.Output.ReadAsync(to.GetMemory(ReadSize), cancel);
+                if (read == 0) break;
+                to.Advance(read);
+                var flushed = await to.FlushAsync(cancel);
+                if (flushed.IsCompleted) throw new IOException($"the reader of the stream of {volume}/{snapshot} went away");
+            }
+            (await sending.Exited(cancel)).Require(command);
+            await to.CompleteAsync();
+        }
+        catch (Exception e)
+        {
+            // The reader must not take what came so far for a whole stream.
+            await to.CompleteAsync(e);
+            throw;
+        }
+    }
+
+    public async Task<IIncoming> Receive(VolumeName volume, SnapshotName snapshot, SnapshotName? from, PipeReader stream, CancellationToken cancel)
+    {
+        var folder = Folder(volume);
+        if (Named(snapshot) is { } badName) throw new ArgumentException(badName.Message, nameof(snapshot));
+        var parent = from is { } name ? folder.FindSnapshot(name) ?? throw new BaseUnusable($"snapshot {name} of volume {volume} is not here") : (SubvolumeInfo?)null;
+        var attempt = new Incoming(this, folder, snapshot, chance.NewGuid().ToString("N"));
+        try
+        {
+            await Task.Run(attempt.Prepare, cancel);
+            await RunReceive(attempt, stream, cancel);
+            await Task.Run(() => attempt.Check(parent, from), cancel);
+            return attempt;
+        }
+        catch
+        {
+            await stream.CompleteAsync();
+            await attempt.DisposeAsync();
+            throw;
+        }
+    }
+
+    private static HostCommand SendCommand(VolumeFolder folder, SnapshotName snapshot, SnapshotName? from)
+    {
+        if (folder.FindSnapshot(snapshot) is null) throw new InvalidOperationException($"snapshot {snapshot} of volume {folder.Name} is not here: nothing to send");
+        if (from is null) return new("btrfs", ["send", "-q", "--proto", "2", folder.SnapshotData(snapshot)]);
+        if (folder.FindSnapshot(from.Value) is null) throw new BaseUnusable($"snapshot {from} of volume {folder.Name} is not here");
+        // Only `-p`: with `-c` the stream may name clone sources that a target cannot find, or finds wrongly.
+        return new("btrfs", ["send", "-q", "--proto", "2", "-p", folder.SnapshotData(from.Value), folder.SnapshotData(snapshot)]);
+    }
+
+    private async Task RunReceive(Incoming attempt, PipeReader stream, CancellationToken cancel)
+    {
+        // -e: the end mark of the stream ends it. What feeds it is an authenticated peer, into a folder only root can enter.
+        var command = new HostCommand("btrfs", ["receive", "-q", "-e", attempt.Folder]);
+        await using var receiving = commands.Start(command);
+        Widen(receiving.Input);
+        var cut = await Feed(stream, receiving.Input, cancel);
+        var result = await receiving.Exited(cancel);
+        await stream.CompleteAsync();
+        if (cut is not null) throw new InvalidDataException($"the stream of {attempt.Name} broke off: {cut.Message}", cut);
+        if (result.Ok) return;
+        if (result.Error.Contains("cannot find parent", StringComparison.Ordinal) || result.Error.Contains("cannot find clone source", StringComparison.Ordinal))
+            throw new BaseUnusable($"btrfs finds no base for {attempt.Name}: {result.Error.Trim()}");
+        if (result.Error.Contains("No space left", StringComparison.Ordinal))
+            throw new IOException($"the pool at {_pool} is full: make room, then repeat ({result.Error.Trim()})");
+        throw new InvalidDataException($"btrfs could not apply the stream of {attempt.Name}: {result.Error.Trim()}");
+    }
+
+    /// <summary>Copies until the stream ends or the program does. The failure of the stream, if it failed.</summary>
+    private static async Task<Exception?> Feed(PipeReader stream, Stream input, CancellationToken cancel)
+    {
+        try
+        {
+            while (true)
+            {
+                var read = await ReadOrFailure(stream, cancel);
+                if (read.Failure is not null) return read.Failure;
+                foreach (var segment in read.Result.Buffer) await input.WriteAsync(segment, cancel);
+                stream.AdvanceTo(read.Result.Buffer.End);
+                if (read.Result.IsCompleted) return null;
+            }
+        }
+        // The program ended early: its exit code and words say why, the broken pipe does not.
+        catch (IOException) { return null; }
+        finally { input.Close(); }
+    }
+
+    private static async Task<(ReadResult Result, Exception? Failure)> ReadOrFailure(PipeReader stream, CancellationToken cancel)
+    {
+        try { return (await stream.ReadAsync(cancel), null); }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested) { throw; }
+        catch (Exception e) { return (default, e); }
+    }
+
+    private static void Widen(Stream pipe)
+    {
+        SafeHandle? handle = pipe switch
+        {
+            System.IO.Pipes.PipeStream p => p.SafePipeHandle,
+            FileStream f => f.SafeFileHandle,
+            _ => null,
+        };
+        if (handle is not null) Native.WidenPipe(handle, PipeSize);
+    }
+
+    private sealed class Incoming(BtrfsDriver driver, VolumeFolder folder, SnapshotName snapshot, string attempt) : IIncoming
+    {
+        private bool _accepted;
+        private SubvolumeInfo _info;
+
+        public string Name => $"{folder.Name}/{snapshot}";
+        public string Folder { get; } = Path.Combine(folder.Incoming, attempt);
+        public string Identity => _info.Identity;
+
+        public void Prepare()
+        {
+            folder.LedgerOrBlank();
+            // Only root may enter: whoever could write here could alter the data while it arrives.
+            Native.MakePrivateFolder(folder.Incoming);
+            Native.MakePrivateFolder(Folder);
+        }
+
+        /// <summary>An exit code of zero is not enough: see the remarks of <see cref="BtrfsDriver"/>.</summary>
+        public void Check(SubvolumeInfo? parent, SnapshotName? from)
+        {
+            if (Subvolume.Find(Path.Combine(Folder, VolumeFolder.DataName)) is not { } info)
+                throw new InvalidDataException($"the stream of {Name} held no subvolume called {VolumeFolder.DataName}");
+            if (!info.IsReadOnly || info.ReceivedUuid == Guid.Empty) throw new InvalidDataException($"the stream of {Name} ended before its subvolume was whole");
+            if (parent is { } expected && info.ParentUuid != expected.Uuid)
+                throw new BaseUnusable($"btrfs applied the stream of {Name} to another subvolume ({info.ParentUuid}) than {from} ({expected.Uuid})");
+            if (parent is null && info.ParentUuid != Guid.Empty) throw new InvalidDataException($"the stream of {Name} is a difference, everything was expected");
+            _info = info;
+        }
+
+        public async Task<SnapshotView> Accept(CancellationToken cancel)
+        {
+            SnapshotView? view = null;
+            await driver.Alone(folder.Name, there =>
+            {
+                view = _accepted || there.FindSnapshot(snapshot) is null ? Place(there) : Known(there);
+                return VolumeOutcome.Done;
+            }, cancel);
+            return view!;
+        }
+
+        private SnapshotView Place(VolumeFolder there)
+        {
+            if (!_accepted)
+            {
+                Directory.CreateDirectory(there.Snapshots);
+                // A folder without data is the mark of a snapshot that was not taken.
+                if (Directory.Exists(there.Snapshot(snapshot))) Directory.Delete(there.Snapshot(snapshot));
+                // First the data, then the name: a name must never appear for data that a power cut could still take.
+                Subvolume.SyncFilesystem(Folder);
+                driver.Reached("received data synced");
+                // The folder moves, not the subvolume: a read-only subvolume cannot change its parent.
+                Directory.Move(Folder, there.Snapshot(snapshot));
+                _accepted = true;
+                driver.Reached("snapshot renamed");
+                Subvolume.SyncFilesystem(there.Path);
+            }
+            return ViewOf(there, snapshot, driver._sizes.Known)!;
+        }
+
+        private SnapshotView Known(VolumeFolder there)
+        {
+            var known = ViewOf(there, snapshot, driver._sizes.Known)!;
+            return known.Identity == Identity ? known
+                : throw new InvalidOperationException($"another snapshot called {snapshot} ({known.Identity}) is here already: {Identity} is refused; snapshot names must be unique");
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            // Safe: once accepted, this folder is gone from here; otherwise nobody was told that its contents arrived.
+            if (Directory.Exists(Folder)) await Task.Run(() => DeleteTree(Folder));
+        }
+    }
+}

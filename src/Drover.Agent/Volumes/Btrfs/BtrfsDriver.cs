@@ -1,0 +1,206 @@
+using System.Collections.Concurrent;
+using System.IO.Pipelines;
+using Drover.Agent.Host;
+using Drover.Core;
+using Drover.Core.Volumes;
+
+namespace Drover.Agent.Volumes.Btrfs;
+
+/// <summary>Volumes as subvolumes of one btrfs pool, mounted at its top level.</summary>
+/// <remarks>
+/// The rules that keep btrfs from losing data silently: a received subvolume is never made writable (live data is a snapshot of
+/// it); read-only snapshots are taken only of live data, which has no received uuid; streams are made with `-p`, never `-c`, and land in a
+/// folder of their own per attempt; the parent that a receive really used is checked.
+/// </remarks>
+/// <param name="pool">Mount point of the pool's top level.</param>
+/// <param name="mountRoot">Folder under which live data is bind-mounted.</param>
+public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostCommands commands, IChance chance) : IVolumeDriver
+{
+    private readonly ConcurrentDictionary<VolumeName, SemaphoreSlim> _gates = new();
+    private readonly SubvolumeSizes _sizes = new();
+    private readonly string _pool = Path.TrimEndingDirectorySeparator(Path.GetFullPath(pool));
+
+    /// <summary>Called between the steps of a verb, by name; tests cut verbs short here.</summary>
+    internal Action<string> Reached { get; init; } = static _ => { };
+
+    public string Name => "btrfs";
+
+    public Task<PoolSpace> Space(CancellationToken cancel) => Task.Run(() =>
+    {
+        var drive = new DriveInfo(_pool);
+        return new PoolSpace(new(drive.TotalSize), new(drive.AvailableFreeSpace));
+    }, cancel);
+
+    public Task Sync(CancellationToken cancel) => Task.Run(() => Subvolume.SyncFilesystem(_pool), cancel);
+
+    public Task<IReadOnlyList<ReplicaView>> List(CancellationToken cancel) => Task.Run<IReadOnlyList<ReplicaView>>(() =>
+    {
+        var all = new List<ReplicaView>();
+        foreach (var name in VolumeFolder.NamesIn(VolumeFolder.VolumesOf(_pool)).Order(StringComparer.Ordinal))
+        {
+            cancel.ThrowIfCancellationRequested();
+            if (VolumeNames.TryParse(name, out var volume) && View(Folder(volume.Value), _sizes.Measured) is { } view) all.Add(view);
+        }
+        return all;
+    }, cancel);
+
+    public Task<ReplicaView?> Inspect(VolumeName volume, CancellationToken cancel) => Task.Run(() => View(Folder(volume), _sizes.Known), cancel);
+
+    public Task<VolumeOutcome> CreateEmpty(VolumeName volume, Epoch epoch, CancellationToken cancel) => Alone(volume, folder =>
+    {
+        if (Refusal(folder, epoch) is { } refused) return refused;
+        var known = folder.ReadLedger();
+        if (known is { Live: true } && known.Epoch == epoch) return VolumeOutcome.Done;
+        if (known is { } trace && (trace.Epoch != Epoch.None || trace.Floor != Epoch.None || folder.SnapshotNames().Any()))
+            return VolumeOutcome.Conflict($"volume {volume} is known here (epoch {trace.Known}, {folder.SnapshotNames().Count()} snapshots): a known volume is never made again empty; promote a snapshot instead");
+        var blank = folder.LedgerOrBlank();
+        ClearUncommitted(folder, epoch);
+        Subvolume.Make(folder.Lives, VolumeFolder.LiveName(epoch));
+        Subvolume.SyncFilesystem(folder.Path);
+        Reached("live made");
+        (blank with { Epoch = epoch, Live = true }).Write(folder.Path);
+        return VolumeOutcome.Done;
+    }, cancel);
+
+    public Task<VolumeOutcome> Promote(VolumeName volume, SnapshotName from, Epoch epoch, CancellationToken cancel) => Alone(volume, folder =>
+    {
+        if (Refusal(folder, epoch) is { } refused) return refused;
+        var ledger = folder.ReadLedger() ?? Ledger.Blank;
+        if (ledger.Live && ledger.Epoch == epoch)
+            return ledger.From == from ? VolumeOutcome.Done
+                : VolumeOutcome.Conflict($"volume {volume} has live data of epoch {epoch} already, made of {ledger.From?.Value ?? "nothing"}, not of {from}");
+        if (Named(from) is { } badName) return badName;
+        if (folder.FindSnapshot(from) is null) return VolumeOutcome.Missing($"snapshot {from} of volume {volume} is not complete on this node: send it here first");
+        // Whoever still works in the old live data would write where nobody looks any more.
+        if (!Mounts.Unmount(MountPath(volume))) return StillUsed(folder, ledger.Epoch, "promote");
+        ClearUncommitted(folder, epoch);
+        Subvolume.Snapshot(folder.SnapshotData(from), folder.Lives, VolumeFolder.LiveName(epoch), isReadOnly: false);
+        Reached("live made");
+        // The commit: until the new ledger is on disk, the old live data counts; afterwards it lies beside, untouched, until removed.
+        (ledger with { Epoch = epoch, Live = true, From = from }).Write(folder.Path);
+        return VolumeOutcome.Done;
+    }, cancel);
+
+    public Task<VolumeOutcome> Seal(VolumeName volume, bool isSealed, Epoch epoch, CancellationToken cancel) => Alone(volume, folder =>
+    {
+        if (LiveRefusal(folder, epoch, out var live) is { } refused) return refused;
+        var path = folder.Live(epoch);
+        if (live.IsReadOnly == isSealed) return VolumeOutcome.Done;
+        // Safe to flip: live data is never itself received, so there is no received uuid to lose or to leave wrong.
+        if (live.ReceivedUuid != Guid.Empty) return VolumeOutcome.Conflict($"{path} has a received uuid although it is live data: it was changed by hand; make live data anew by a move");
+        Subvolume.SetReadOnly(path, isSealed);
+        if (!isSealed) return VolumeOutcome.Done;
+        var writers = OpenFiles.Of(Native.DeviceOf(path) ?? 0, onlyWriters: true);
+        if (writers.Count == 0) return VolumeOutcome.Done;
+        Subvolume.SetReadOnly(path, false);
+        return VolumeOutcome.Busy($"volume {volume} is open for writing by {string.Join(", ", writers)}: stop them, then repeat");
+    }, cancel);
+
+    public Task<VolumeOutcome> Mount(VolumeName volume, Epoch epoch, CancellationToken cancel) => Alone(volume, folder =>
+    {
+        if (LiveRefusal(folder, epoch, out var live) is { } refused) return refused;
+        if (live.IsReadOnly) return VolumeOutcome.Conflict($"volume {volume} is sealed: a move is cutting over; it is mounted when that ends");
+        var (path, source) = (MountPath(volume), folder.Live(epoch));
+        if (Mounts.Shows(path, source)) return VolumeOutcome.Done;
+        if (!Mounts.Unmount(path)) return VolumeOutcome.Busy($"{path} shows something else that is in use: stop what works in it, then repeat");
+        Mounts.Bind(source, path);
+        return VolumeOutcome.Done;
+    }, cancel);
+
+    public Task<VolumeOutcome> Unmount(VolumeName volume, CancellationToken cancel) => Alone(volume, folder =>
+        Mounts.Unmount(MountPath(volume)) ? VolumeOutcome.Done : StillUsed(folder, folder.ReadLedger()?.Epoch ?? Epoch.None, "unmount"), cancel);
+
+    public async Task<VolumeOutcome<SnapshotView>> Snapshot(VolumeName volume, SnapshotName name, Epoch epoch, CancellationToken cancel)
+    {
+        SnapshotView? taken = null;
+        var outcome = await Alone(volume, folder =>
+        {
+            if (Named(name) is { } badName) return badName;
+            if (LiveRefusal(folder, epoch, out _) is { } refused) return refused;
+            if (folder.FindSnapshot(name) is null)
+            {
+                var live = folder.Live(epoch);
+                if (Subvolume.HasNested(live))
+                    return VolumeOutcome.Conflict($"volume {volume} holds subvolumes of its own, which snapshots leave out: `btrfs subvolume list -o {live}` shows them; turn them into folders");
+                Directory.CreateDirectory(folder.Snapshots);
+                Native.MakePrivateFolder(folder.Snapshot(name));
+                Reached("snapshot folder made");
+                Subvolume.Snapshot(live, folder.Snapshot(name), VolumeFolder.DataName, isReadOnly: true);
+            }
+            taken = ViewOf(folder, name, _sizes.Known);
+            return VolumeOutcome.Done;
+        }, cancel);
+        return outcome.Ok ? VolumeOutcome<SnapshotView>.Of(taken!) : VolumeOutcome<SnapshotView>.Of(outcome);
+    }
+
+    private VolumeFolder Folder(VolumeName volume) =>
+        VolumeNames.TryParse(volume.Value, out _) ? new(_pool, volume) : throw new ArgumentException($"'{volume}' is no volume name: {VolumeNames.Rule}", nameof(volume));
+
+    private string MountPath(VolumeName volume) => Path.Combine(mountRoot, volume.Value);
+
+    /// <summary>One verb at a time for a volume; sends and receives are outside. There are as many gates as volumes were named.</summary>
+    private async Task<VolumeOutcome> Alone(VolumeName volume, Func<VolumeFolder, VolumeOutcome> verb, CancellationToken cancel)
+    {
+        var folder = Folder(volume);
+        var gate = _gates.GetOrAdd(volume, static _ => new(1, 1));
+        await gate.WaitAsync(cancel);
+        try { return await Task.Run(() => verb(folder), CancellationToken.None); }
+        finally { gate.Release(); }
+    }
+
+    private static VolumeOutcome? Named(SnapshotName name) =>
+        VolumeNames.TryParse(name.Value, out _) ? null : VolumeOutcome.Conflict($"'{name}' is no snapshot name: {VolumeNames.Rule}");
+
+    private static VolumeOutcome? Refusal(VolumeFolder folder, Epoch epoch)
+    {
+        if (epoch <= Epoch.None) return VolumeOutcome.Conflict($"epoch {epoch} is none: live data has an epoch from 1");
+        if (folder.ReadLedger() is null && folder.ForeignTrace() is { } foreign) return VolumeOutcome.Conflict(foreign);
+        var ledger = folder.ReadLedger() ?? Ledger.Blank;
+        if (epoch < ledger.Known) return VolumeOutcome.Stale(epoch, ledger.Known);
+        return ledger.Live && ledger.Epoch == epoch && folder.ForeignTrace() is { } gone ? VolumeOutcome.Missing(gone) : null;
+    }
+
+    private static VolumeOutcome? LiveRefusal(VolumeFolder folder, Epoch epoch, out SubvolumeInfo live)
+    {
+        live = default;
+        if (Refusal(folder, epoch) is { } refused) return refused;
+        var ledger = folder.ReadLedger() ?? Ledger.Blank;
+        if (!ledger.Live || ledger.Epoch != epoch || Subvolume.Find(folder.Live(epoch)) is not { } found)
+            return VolumeOutcome.Missing($"volume {folder.Name} has no live data of epoch {epoch} here (ledger: epoch {ledger.Epoch}): promote it first");
+        live = found;
+        return null;
+    }
+
+    private static VolumeOutcome StillUsed(VolumeFolder folder, Epoch epoch, string verb)
+    {
+        var users = OpenFiles.Of(Native.DeviceOf(folder.Live(epoch)) ?? 0, onlyWriters: false);
+        return VolumeOutcome.Busy($"cannot {verb} volume {folder.Name}: in use by {(users.Count == 0 ? "a process" : string.Join(", ", users))}; stop it, then repeat");
+    }
+
+    /// <summary>
+    /// Makes the place of a new epoch's live data free. Safe: live data is mounted, and so written, only after the ledger names its
+    /// epoch, and the caller checked that it does not; what lies there is of an attempt that was cut short.
+    /// </summary>
+    private static void ClearUncommitted(VolumeFolder folder, Epoch epoch)
+    {
+        Directory.CreateDirectory(folder.Lives);
+        VolumeFolder.DeleteSubvolume(folder.Lives, VolumeFolder.LiveName(epoch));
+    }
+
+    private ReplicaView? View(VolumeFolder folder, Func<string, SubvolumeInfo, ByteCount> sizeOf)
+    {
+        var foreign = folder.ForeignTrace();
+        var ledger = foreign is null ? folder.ReadLedger() : null;
+        if (foreign is null && ledger is null) return null;
+        var live = ledger is { Live: true } ? Subvolume.Find(folder.Live(ledger.Epoch)) : null;
+        var snapshots = folder.SnapshotNames().Select(n => ViewOf(folder, n, sizeOf)).OfType<SnapshotView>().ToList();
+        if (foreign is null && live is null && snapshots.Count == 0 && ledger!.Known == Epoch.None) return null;
+        var mount = MountPath(folder.Name);
+        var used = live is { } there ? sizeOf(folder.Live(ledger!.Epoch), there) : snapshots.Select(s => s.Size).DefaultIfEmpty().Max();
+        return new(folder.Name, live is null ? Epoch.None : ledger!.Epoch, live is not null, live is { IsReadOnly: true },
+            live is not null && Mounts.Shows(mount, folder.Live(ledger!.Epoch)), mount, used, snapshots, foreign) { Known = ledger?.Known ?? Epoch.None };
+    }
+
+    private static SnapshotView? ViewOf(VolumeFolder folder, SnapshotName name, Func<string, SubvolumeInfo, ByteCount> sizeOf) =>
+        folder.FindSnapshot(name) is { } info ? new(name, info.Identity, sizeOf(folder.SnapshotData(name), info)) : null;
+}

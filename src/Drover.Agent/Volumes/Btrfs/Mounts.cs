@@ -1,0 +1,42 @@
+namespace Drover.Agent.Volumes.Btrfs;
+
+/// <summary>Bind mounts of live data, as this process's mount namespace has them.</summary>
+internal static class Mounts
+{
+    private const int Deepest = 16;
+
+    public static bool IsMounted(string path)
+    {
+        foreach (var line in File.ReadLines("/proc/self/mountinfo"))
+        {
+            // "36 35 98:0 /root /mount/point rw,… - btrfs /dev/loop0 …": the fifth word, spaces and the like as octal escapes.
+            var words = line.Split(' ', 6);
+            if (words.Length > 4 && words[4] == Escaped(path)) return true;
+        }
+        return false;
+    }
+
+    /// <summary>Whether just this data is mounted there: every subvolume is a device of its own.</summary>
+    public static bool Shows(string path, string live) => IsMounted(path) && Native.DeviceOf(path) is { } device && device == Native.DeviceOf(live);
+
+    public static void Bind(string live, string path)
+    {
+        Directory.CreateDirectory(path);
+        Native.BindMount(live, path);
+    }
+
+    /// <summary>False when a process works in it. Takes away everything that lies mounted there, also what was stacked by mistake.</summary>
+    public static bool Unmount(string path)
+    {
+        for (var i = 0; i < Deepest && IsMounted(path); i++)
+        {
+            var error = Native.Unmount(path);
+            if (error == Native.ErrorBusy) return false;
+            if (error is not (0 or Native.ErrorInvalid)) throw Native.Failed("unmount of", path, error);
+        }
+        return true;
+    }
+
+    private static string Escaped(string path) => path.Replace("\\", "\\134", StringComparison.Ordinal).Replace(" ", "\\040", StringComparison.Ordinal)
+        .Replace("\t", "\\011", StringComparison.Ordinal).Replace("\n", "\\012", StringComparison.Ordinal);
+}

@@ -1,0 +1,12 @@
+using Drover.Agent.Host;
+using Drover.Agent.Volumes.Btrfs;
+using Drover.Core;
+
+namespace Drover.Agent.Volumes;
+
+public static class VolumesSetup
+{
+    /// <summary>The volume driver. Needs <see cref="IHostCommands"/> and <see cref="IChance"/>; call <see cref="IVolumeDriver.Recover"/> once before anything else.</summary>
+    public static IServiceCollection AddVolumes(this IServiceCollection services, AgentOptions options) =>
+        services.AddSingleton<IVolumeDriver>(s => new BtrfsDriver(options.Pool, options.MountRoot, s.GetRequiredService<IHostCommands>(), s.GetRequiredService<IChance>()));
+}

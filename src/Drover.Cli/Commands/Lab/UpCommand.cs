@@ -1,0 +1,42 @@
+using System.CommandLine;
+using Drover.Cli.Lab;
+
+namespace Drover.Cli.Commands.Lab;
+
+internal static class UpCommand
+{
+    public static Command Build()
+    {
+        var name = LabCommands.Name();
+        var nodes = new Option<int?>("--nodes") { Description = "How many nodes beside master (default 2)" };
+        var attributes = new Option<string>("--attributes") { Description = "node2=disk:ssd,rack:b,node1=disk:spinning (default: odd nodes disk:spinning, even ones disk:ssd)" };
+        var subnet = new Option<string>("--subnet") { Description = $"The lab's network (default {LabPlan.DefaultSubnet})" };
+        var pool = new Option<int?>("--pool-size") { Description = $"Size of each node's volume pool in GiB; takes disk space only as it fills (default {LabPlan.DefaultPoolGiB})" };
+        var command = new Command("up", "Make the lab, or start again what is missing of it") { name, nodes, attributes, subnet, pool };
+        command.Does(async (parsed, cancel) =>
+        {
+            var layout = LabCommands.Layout(parsed, name);
+            var progress = LabCommands.Progress(parsed);
+            var plan = Plan(layout, parsed.GetValue(nodes), parsed.GetValue(attributes), parsed.GetValue(subnet), parsed.GetValue(pool));
+            await new LabUp(new HostPrograms(), layout, progress).Run(plan, cancel);
+            progress.Say($"lab '{plan.Name}' is up");
+            var own = plan.Name == LabPlan.DefaultName ? "" : $" --name {plan.Name}";
+            progress.Plain($"Try:  curl {plan.ControlUrl}/v2/apps    drover status    drover lab shell{own} node1    drover lab down{own}");
+            return 0;
+        });
+        return command;
+    }
+
+    /// <summary>A lab that is there stays what it is: other wishes are refused, none are taken as its own.</summary>
+    private static LabPlan Plan(LabLayout layout, int? nodes, string? attributes, string? subnet, int? pool)
+    {
+        var there = LabRecord.Find(layout)?.Plan;
+        var wished = LabPlan.Make(layout.Name, subnet ?? there?.Subnet ?? LabPlan.DefaultSubnet, pool ?? there?.PoolGiB ?? LabPlan.DefaultPoolGiB,
+            nodes ?? there?.Nodes.Count ?? 2, attributes ?? "");
+        if (there is null) return wished;
+        var same = wished.Subnet == there.Subnet && wished.PoolGiB == there.PoolGiB && wished.Nodes.Count == there.Nodes.Count
+            && (attributes is null || wished.Nodes.Zip(there.Nodes).All(p => p.First.Attributes.OrderBy(a => a.Key).SequenceEqual(p.Second.Attributes.OrderBy(a => a.Key))));
+        return same ? there : throw new LabException($"lab '{layout.Name}' is there already with {there.Nodes.Count} nodes on {there.Subnet} and other settings than these: "
+            + "`drover lab down` first, or give the new one a --name and a --subnet of its own");
+    }
+}

@@ -1,0 +1,4 @@
+using System.Runtime.Versioning;
+
+// Namespaces, control groups and btrfs are Linux's.
+[assembly: SupportedOSPlatform("linux")]

@@ -1,0 +1,168 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
+using System.Text.RegularExpressions;
+using Drover.Contracts.Agent;
+using Drover.Core;
+using Drover.Core.State;
+using Grpc.Core;
+
+namespace Drover.ControlPlane.Agents;
+
+/// <param name="Cluster">Name that agents are told.</param>
+/// <param name="TicketKeyPem">Public key of transfer tickets.</param>
+/// <param name="Term">Number of this start of the control plane: makes generations grow over restarts.</param>
+/// <param name="Heartbeat">How often an agent must be heard; after three missed ones it is lost.</param>
+public sealed record AgentLinkOptions(string Cluster, string TicketKeyPem, long Term, TimeSpan Heartbeat);
+
+/// <summary>The agents' end of the control plane: one stream a node, orders down as commits make them, observations up into decisions.</summary>
+public sealed partial class AgentLinkService(
+    ICluster cluster, AgentConnections connections, AgentLinkOptions options, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<AgentLinkService> log)
+    : AgentLink.AgentLinkBase
+{
+    /// <summary>Heartbeats that may be missed.</summary>
+    private const int Misses = 3;
+
+    public override async Task Connect(IAsyncStreamReader<FromAgent> requestStream, IServerStreamWriter<ToAgent> responseStream, ServerCallContext context)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
+        var hello = await Greeting(requestStream, context, limit.Token);
+        using var session = new AgentSession(new NodeId(hello.Node), limit.Token);
+        connections.Begin(session);
+        try
+        {
+            // Watched before the state is read: no commit falls between the first orders and the changes.
+            var commits = cluster.Watch(session.Ended);
+            await cluster.Decide(state => AgentObservations.Greeted(state, hello, time.GetUtcNow()), session.Ended);
+            log.AgentConnected(hello.Node, hello.Address, hello.AgentVersion, hello.Instances.Count, hello.Volumes.Count);
+            await Serve(session, commits, requestStream, responseStream);
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested || session.EndedBecause is not null)
+        {
+            // The connection was ended, from either side; what is open goes on with the next one.
+        }
+        finally
+        {
+            await Leave(session);
+        }
+    }
+
+    /// <summary>Reading, writing and ordering run side by side; the first to end, ends the connection.</summary>
+    private async Task Serve(AgentSession session, IAsyncEnumerable<Committed> commits, IAsyncStreamReader<FromAgent> incoming, IServerStreamWriter<ToAgent> outgoing)
+    {
+        session.Send(new ToAgent { Welcome = new Welcome { Cluster = options.Cluster, TicketKeyPem = options.TicketKeyPem, HeartbeatSeconds = (int)options.Heartbeat.TotalSeconds } });
+        Task[] parts = [Read(session, incoming), Write(session, outgoing), Order(session, commits)];
+        var first = await Task.WhenAny(parts);
+        session.End(first.IsFaulted ? first.Exception.GetBaseException().Message : "the agent closed the connection");
+        await Task.WhenAll(parts).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        foreach (var part in parts)
+            if (part.Exception?.GetBaseException() is { } e and not IOException and not OperationCanceledException and not RpcException) throw e;
+    }
+
+    private async Task Read(AgentSession session, IAsyncStreamReader<FromAgent> incoming)
+    {
+        var allowed = options.Heartbeat * Misses;
+        await using var silence = time.CreateTimer(_ => session.End($"nothing was heard for {allowed.TotalSeconds:0} s"), null, allowed, Timeout.InfiniteTimeSpan);
+        while (await incoming.MoveNext(session.Ended))
+        {
+            silence.Change(allowed, Timeout.InfiniteTimeSpan);
+            await Take(session, incoming.Current);
+        }
+    }
+
+    private Task Take(AgentSession session, FromAgent said)
+    {
+        switch (said.KindCase)
+        {
+            case FromAgent.KindOneofCase.Heartbeat:
+                return Decide(session, state => AgentObservations.Heard(state, session.Node, said.Heartbeat, time.GetUtcNow()));
+            case FromAgent.KindOneofCase.Instance:
+                return Decide(session, state => Core.Apps.InstanceLifecycle.Observed(state, session.Node, AgentWords.Instance(said.Instance), time.GetUtcNow()));
+            case FromAgent.KindOneofCase.Volume:
+                return Decide(session, state => Core.Volumes.ReplicaLifecycle.Observed(state, session.Node, AgentWords.Replica(said.Volume), time.GetUtcNow()));
+            case FromAgent.KindOneofCase.Progress:
+                connections.Progress(session, said.Progress);
+                return Task.CompletedTask;
+            case FromAgent.KindOneofCase.Result:
+                connections.Result(session, said.Result);
+                return Task.CompletedTask;
+            case FromAgent.KindOneofCase.Log:
+                connections.Log(session, said.Log);
+                return Task.CompletedTask;
+            default:
+                // A kind of a newer agent, or a second Hello: nothing this version could act on.
+                log.AgentSaidUnknown(session.Node.Value, said.KindCase.ToString());
+                return Task.CompletedTask;
+        }
+    }
+
+    // A connection that was replaced must not speak over its successor.
+    private Task Decide(AgentSession session, Func<ClusterState, Decision<bool>> decide) =>
+        cluster.Decide(state => connections.IsCurrent(session) ? decide(state) : false, session.Ended);
+
+    private static async Task Write(AgentSession session, IServerStreamWriter<ToAgent> outgoing)
+    {
+        await foreach (var order in session.Orders) await outgoing.WriteAsync(order, session.Ended);
+    }
+
+    /// <summary>The whole order once, then what each commit changes in it.</summary>
+    private async Task Order(AgentSession session, IAsyncEnumerable<Committed> commits)
+    {
+        var state = cluster.Current;
+        var ordered = DesiredState.For(state, session.Node);
+        var whole = ordered.Clone();
+        whole.Generation = Generation(state);
+        session.Send(new ToAgent { Desired = whole });
+        connections.Ready(session);
+        await foreach (var commit in commits)
+        {
+            if (commit.After.Revision <= state.Revision || !DesiredState.MayDiffer(state, commit.After)) continue;
+            var next = DesiredState.For(commit.After, session.Node);
+            var change = DesiredState.Change(ordered, next);
+            (state, ordered) = (commit.After, next);
+            if (change is null) continue;
+            change.Generation = Generation(commit.After);
+            session.Send(new ToAgent { Change = change });
+        }
+    }
+
+    private long Generation(ClusterState state) => (options.Term << 40) + state.Revision;
+
+    private async Task Leave(AgentSession session)
+    {
+        var why = session.EndedBecause ?? "the connection was closed";
+        if (!connections.Finish(session)) return;
+        log.AgentLeft(session.Node.Value, why);
+        if (lifetime.ApplicationStopping.IsCancellationRequested) return;
+        await cluster.Decide(state => connections.HasSession(session.Node) ? false : AgentObservations.Lost(state, session.Node, why, time.GetUtcNow()), CancellationToken.None);
+    }
+
+    private static async Task<Hello> Greeting(IAsyncStreamReader<FromAgent> incoming, ServerCallContext context, CancellationToken cancel)
+    {
+        if (!await incoming.MoveNext(cancel) || incoming.Current.Hello is not { } hello) throw Refused(StatusCode.InvalidArgument, "the first message must be Hello");
+        var name = context.GetHttpContext().Connection.ClientCertificate?.GetNameInfo(X509NameType.SimpleName, forIssuer: false);
+        if (name is null || name != hello.Node)
+            throw Refused(StatusCode.PermissionDenied, $"this certificate is of '{name}', not of node '{hello.Node}': make one with `drover-control certificate --node {hello.Node}`");
+        if (!NodeName().IsMatch(hello.Node)) throw Refused(StatusCode.InvalidArgument, $"node '{hello.Node}': a name is 1 to 63 letters, digits, '.', '_' or '-', the first a letter or digit");
+        if (!IPAddress.TryParse(hello.Address, out var address) || address.AddressFamily != AddressFamily.InterNetwork)
+            throw Refused(StatusCode.InvalidArgument, $"address '{hello.Address}' is no IPv4 address: start the agent with --address and one that the other nodes reach");
+        return hello;
+    }
+
+    private static RpcException Refused(StatusCode code, string why) => new(new Status(code, why));
+
+    [GeneratedRegex(@"\A[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}\z")]
+    internal static partial Regex NodeName();
+}
+
+internal static partial class AgentLinkLog
+{
+    [LoggerMessage(100, LogLevel.Information, "Agent of {Node} ({Address}, version {Version}) connected: {Instances} instances, {Volumes} volumes")]
+    public static partial void AgentConnected(this ILogger log, string node, string address, string version, int instances, int volumes);
+
+    [LoggerMessage(101, LogLevel.Information, "Agent of {Node} left: {Why}")]
+    public static partial void AgentLeft(this ILogger log, string node, string why);
+
+    [LoggerMessage(102, LogLevel.Warning, "Agent of {Node} sent what this version does not know ({Kind}); it was ignored")]
+    public static partial void AgentSaidUnknown(this ILogger log, string node, string kind);
+}
