@@ -61,14 +61,14 @@ public static class Samples
     };
 
     public static readonly Move Move = new(
-        new("m1"), MoveTrigger.Redeploy, new("/shop/db"), new("shop_db.instance-1"), [new(new("mongodata"), new(3), new("m0-r1"), new("m1-r2"))],
+        new("m1"), MoveTrigger.Redeploy, new("/shop/db"), new("shop_db.instance-1"), [new(new("mongodata"), new(3), new("m0-r1"), new("m1-r2")) { Used = new(5), Leftovers = [new("m0-f")] }],
         new("node1"), new("node2"), Spec, [31002], new(TimeSpan.FromMilliseconds(200), 5, NonConvergence.Abort, 1000), MoveState.Seeding, Moment)
     {
         History = [new(MoveState.Planned, Moment), new(MoveState.Seeding, Moment.AddSeconds(1))],
         Rounds = [new(1, true, new(1000), TimeSpan.FromSeconds(1), TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(3), Moment, TimeSpan.FromMilliseconds(4))],
         Timings = new(Moment, TimeSpan.FromMilliseconds(1), Moment, TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(3), TimeSpan.FromMilliseconds(4),
-            Moment, Moment, TimeSpan.FromMilliseconds(5), Moment, TimeSpan.FromMilliseconds(6), Moment),
-        Failure = "the disk is full", WaitsFor = "a round",
+            Moment, Moment, TimeSpan.FromMilliseconds(5), Moment, TimeSpan.FromMilliseconds(6), Moment) { FirstAnswer = TimeSpan.FromMilliseconds(7) },
+        Attempts = 2, WrittenByStop = new(7), SourceIdle = true, Failure = "the disk is full", WaitsFor = "a round",
     };
 
     public static readonly Network Network = new(new("weave"), 4096, "10.255.0.0/24", Moment)
