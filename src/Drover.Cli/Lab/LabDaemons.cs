@@ -21,7 +21,7 @@ public sealed class LabDaemons(HostPrograms programs, LabLayout layout, LabMachi
             _ => throw new LabException($"'{role}' is not a process the lab starts; {machine} has {string.Join(", ", RolesOf(machine))}"),
         };
         if (!RolesOf(machine).Contains(role)) throw new LabException($"{machine} has no process '{role}'; it has {string.Join(", ", RolesOf(machine))}");
-        var pid = programs.Spawn("nsenter", [.. machines.Enter(machine), "--", program, .. arguments], Environment(), layout.Log(machine, role));
+        var pid = programs.Spawn("nsenter", [.. machines.Enter(machine), "--wd=/", "--", program, .. arguments], Environment(), layout.Log(machine, role));
         cgroups.Put(pid, layout.CgroupOf(machine, role));
         var started = ProcessTable.Find(pid) ?? throw new LabException($"{role} on {machine} ended as soon as it was started: {Tail(machine, role)}");
         return new(machine, role, pid, started.StartTime);

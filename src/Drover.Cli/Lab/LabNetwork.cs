@@ -44,7 +44,7 @@ public sealed class LabNetwork(HostPrograms programs, LabLayout layout)
         if (await HasLink(net, "eth0", cancel) && await HasDefaultRoute(net, cancel)) return;
         await programs.Run("nsenter", [$"--net={net}", "ip", "link", "delete", "eth0"], cancel);
         await Inside(layout.SwitchNet, [
-            $"link add {machine} type veth peer name eth0 netns {net}", $"link set {machine} master {LabLayout.Bridge} up"], cancel);
+            $"link add name {machine} type veth peer name eth0 netns {net}", $"link set dev {machine} master {LabLayout.Bridge} up"], cancel);
         await Inside(net, ["link set lo up", $"addr add {plan.AddressOf(machine)}/24 dev eth0", "link set eth0 up", $"route add default via {plan.HostAddress}"], cancel);
     }
 
@@ -71,12 +71,12 @@ public sealed class LabNetwork(HostPrograms programs, LabLayout layout)
         var links = await programs.Run("nsenter", [$"--net={layout.SwitchNet}", "ip", "-j", "link", "show"], cancel);
         if (!links.Ok) return; // the namespace itself goes next
         foreach (var link in JsonDocument.Parse(links.Output).RootElement.EnumerateArray().Select(l => l.GetProperty("ifname").GetString()!).Where(l => l != "lo"))
-            await programs.Run("nsenter", [$"--net={layout.SwitchNet}", "ip", "link", "delete", link], cancel);
+            await programs.Run("nsenter", [$"--net={layout.SwitchNet}", "ip", "link", "delete", "dev", link], cancel);
     }
 
     private async Task RemoveLink(string link, CancellationToken cancel)
     {
-        if (await HasLink(null, link, cancel)) await programs.Require("ip", ["link", "delete", link], cancel);
+        if (await HasLink(null, link, cancel)) await programs.Require("ip", ["link", "delete", "dev", link], cancel);
     }
 
     private async Task MakeNamespace(string file, CancellationToken cancel)

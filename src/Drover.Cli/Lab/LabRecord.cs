@@ -47,7 +47,7 @@ public sealed record MachineStatus(string Name, string Address, bool Partitioned
 /// <param name="Pid">0 when it does not run.</param>
 public sealed record ProcessStatus(string Role, int Pid, bool Running, long MemoryBytes, string Log);
 
-[JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSourceGenerationOptions(WriteIndented = true, IgnoreReadOnlyProperties = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(LabRecord))]
 [JsonSerializable(typeof(LabStatus))]
 public sealed partial class LabJson : JsonSerializerContext;

@@ -129,7 +129,7 @@ public sealed class LabUp(HostPrograms programs, LabLayout layout, LabProgress p
     private static async Task<bool> Answers(LabPlan plan, CancellationToken cancel)
     {
         using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(2) };
-        try { return (await http.GetAsync(new Uri($"{plan.ControlUrl}/ping"), cancel)).StatusCode == HttpStatusCode.OK; }
+        try { return (await http.GetAsync(new Uri($"{plan.ControlUrl}/ping"), cancel)).StatusCode < HttpStatusCode.InternalServerError; }
         catch (Exception e) when (NotYet(e, cancel)) { return false; }
     }
 
