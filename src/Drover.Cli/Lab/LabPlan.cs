@@ -28,11 +28,19 @@ public sealed record LabPlan(string Name, string Subnet, int PoolGiB, IReadOnlyL
         CheckName(name);
         var network = Drover.Cli.Lab.Subnet.ParseLab(subnet);
         if (nodes is < 1 or > MostNodes) throw new LabException($"--nodes {nodes}: the lab has 1 to {MostNodes} nodes");
-        if (poolGiB is < 1 or > 4096) throw new LabException($"--pool-size {poolGiB}: give 1 to 4096 GiB");
         var names = Enumerable.Range(1, nodes).Select(i => string.Create(CultureInfo.InvariantCulture, $"node{i}")).ToList();
         var given = ParseAttributes(attributes, names);
         return new(name, network.ToString(), poolGiB, [.. names.Select((n, i) => new LabNode(n, network.Address(NodeNumber(i + 1)),
             given.TryGetValue(n, out var own) ? own : new Dictionary<string, string> { ["disk"] = i % 2 == 0 ? "spinning" : "ssd" }))]);
+    }
+
+    /// <summary>`8`, `8G` and `8GiB` are the same.</summary>
+    public static int ParsePool(string text)
+    {
+        var number = text.EndsWith("GiB", StringComparison.Ordinal) ? text[..^3] : text.EndsWith('G') ? text[..^1] : text;
+        return int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var size) && size is >= 1 and <= 4096
+            ? size
+            : throw new LabException($"--pool-size '{text}': give 1GiB to 4096GiB");
     }
 
     public static void CheckName(string name)

@@ -11,7 +11,7 @@ internal static class UpCommand
         var nodes = new Option<int?>("--nodes") { Description = "How many nodes beside master (default 2)" };
         var attributes = new Option<string>("--attributes") { Description = "node2=disk:ssd,rack:b,node1=disk:spinning (default: odd nodes disk:spinning, even ones disk:ssd)" };
         var subnet = new Option<string>("--subnet") { Description = $"The lab's network (default {LabPlan.DefaultSubnet})" };
-        var pool = new Option<int?>("--pool-size") { Description = $"Size of each node's volume pool in GiB; takes disk space only as it fills (default {LabPlan.DefaultPoolGiB})" };
+        var pool = new Option<string>("--pool-size") { Description = $"Size of each node's volume pool, like 8GiB; takes disk space only as it fills (default {LabPlan.DefaultPoolGiB}GiB)" };
         var command = new Command("up", "Make the lab, or start again what is missing of it") { name, nodes, attributes, subnet, pool };
         command.Does(async (parsed, cancel) =>
         {
@@ -28,10 +28,10 @@ internal static class UpCommand
     }
 
     /// <summary>A lab that is there stays what it is: other wishes are refused, none are taken as its own.</summary>
-    private static LabPlan Plan(LabLayout layout, int? nodes, string? attributes, string? subnet, int? pool)
+    private static LabPlan Plan(LabLayout layout, int? nodes, string? attributes, string? subnet, string? pool)
     {
         var there = LabRecord.Find(layout)?.Plan;
-        var wished = LabPlan.Make(layout.Name, subnet ?? there?.Subnet ?? LabPlan.DefaultSubnet, pool ?? there?.PoolGiB ?? LabPlan.DefaultPoolGiB,
+        var wished = LabPlan.Make(layout.Name, subnet ?? there?.Subnet ?? LabPlan.DefaultSubnet, (pool is null ? null : LabPlan.ParsePool(pool)) ?? there?.PoolGiB ?? LabPlan.DefaultPoolGiB,
             nodes ?? there?.Nodes.Count ?? 2, attributes ?? "");
         if (there is null) return wished;
         var same = wished.Subnet == there.Subnet && wished.PoolGiB == there.PoolGiB && wished.Nodes.Count == there.Nodes.Count
