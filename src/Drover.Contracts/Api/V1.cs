@@ -73,7 +73,7 @@ public sealed record MovePlanView(
 /// <summary>GET /api/v1/events: server-sent events; `id` is the sequence number, `event` the kind, `data` this. Sequence numbers grow over restarts too.</summary>
 public sealed record EventView(long Sequence, DateTimeOffset At, string Kind, string Subject, string Text, string? App, string? Instance, string? Node, string? Volume, string? Move, string? Deployment, string? State);
 
-/// <summary>GET /api/v1/offers: what each node could still take.</summary>
+/// <summary>GET /api/v1/offers: offers that frameworks hold now.</summary>
 public sealed record OffersView(IReadOnlyList<OfferView> Offers);
 public sealed record OfferView(string Id, string Node, string Framework, ResourcesView Resources, IReadOnlyDictionary<string, string> Attributes);
 

@@ -6,13 +6,14 @@ using Drover.ControlPlane.Agents;
 using Drover.ControlPlane.Events;
 using Drover.ControlPlane.Marathon;
 using Drover.ControlPlane.Moves;
+using Drover.ControlPlane.Offers;
 using Drover.Core;
 
 namespace Drover.ControlPlane.Api;
 
 public static class ApiV1Setup
 {
-    /// <summary>Drover's own API at /api/v1. Needs <see cref="ICluster"/>, <see cref="IAgentConnections"/>, <see cref="MoveCommands"/> and what AddEvents registers.</summary>
+    /// <summary>Drover's own API at /api/v1. Needs <see cref="ICluster"/>, <see cref="IAgentConnections"/>, <see cref="MoveCommands"/>, <see cref="IOfferExchange"/> and what AddEvents registers.</summary>
     public static IEndpointConventionBuilder MapApiV1(this IEndpointRouteBuilder routes)
     {
         var api = ActivatorUtilities.CreateInstance<ApiV1>(routes.ServiceProvider);
@@ -21,7 +22,7 @@ public static class ApiV1Setup
 }
 
 /// <summary>Finds what a path of /api/v1 means. Errors are <see cref="ErrorView"/>s.</summary>
-public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoard board, EventRing ring, IAgentConnections agents, ServerInfo server, TimeProvider time,
+public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoard board, EventRing ring, IAgentConnections agents, IOfferExchange offers, ServerInfo server, TimeProvider time,
     IHostApplicationLifetime lifetime, ILogger<ApiV1> log)
 {
     private const string There = "/api/v1/status, nodes, nodes/{id}, volumes, volumes/{name}, moves, moves/{id}, events, apps/{id}/logs, offers";
@@ -66,7 +67,7 @@ public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoar
             ["volumes", var name] => state.Volumes.TryGetValue(new VolumeName(name), out var volume) ? Write(context, 200, ViewsV1.Volume(state, volume), ApiJson.Default.VolumeView) : Unknown(context, "volume", name, "drover volumes"),
             ["moves"] => _moves.List(context),
             ["moves", var id] => _moves.Show(context, id),
-            ["offers"] => Write(context, 200, new OffersView([.. state.Nodes.Values.Where(n => state.IsConnected(n.Id) && !n.Cordoned).Select(n => ViewsV1.Offer(state, n))]), ApiJson.Default.OffersView),
+            ["offers"] => Write(context, 200, new OffersView([.. offers.Outstanding.Select(ViewsV1.Offer)]), ApiJson.Default.OffersView),
             ["events"] => _events.Serve(context),
             ["apps", .. var id, "logs"] when id.Length > 0 => _logs.Serve(context, id),
             _ => Refuse(context, 404, new($"There is nothing at '/api/v1/{string.Join('/', path)}'", null, $"there is: {There}")),

@@ -4,6 +4,7 @@ using Drover.Core;
 using Drover.Core.Apps;
 using Drover.Core.Moves;
 using Drover.Core.Nodes;
+using Drover.Core.Offers;
 using Drover.Core.State;
 using Drover.Core.Volumes;
 
@@ -40,7 +41,7 @@ public static class ViewsV1
         var free = Placement.Free(state, node.Id);
         var total = node.Resources;
         var used = new ResourcesView(Rounded(total.Cpus - free.Cpus), Rounded(total.MemoryMiB - free.MemoryMiB), Rounded(total.DiskMiB - free.DiskMiB), string.Join(',', instances.SelectMany(i => i.Ports).Where(p => p != 0).Order()));
-        return new(node.Id.Value, node.Hostname, node.Address, presence?.Connected == true, presence?.Since ?? node.ReregisteredAt, node.Cordoned, Attributes(node), Resources(total), used,
+        return new(node.Id.Value, node.Hostname, node.Address, presence?.Connected == true, presence?.Since ?? node.ReregisteredAt, node.Cordoned, Attributes(node.Attributes), Resources(total), used,
             presence?.PoolTotal.Bytes ?? 0, presence?.PoolFree.Bytes ?? 0, presence?.AgentMemory.Bytes ?? 0, node.AgentVersion,
             [.. instances.Select(i => i.Task.Value)], [.. state.Volumes.Values.Where(v => v.Primary == node.Id).Select(v => v.Name.Value)]);
     }
@@ -49,7 +50,7 @@ public static class ViewsV1
         volume.Name.Value, volume.Primary?.Value, volume.Epoch.Value, volume.Holder?.Value, volume.Used.Bytes,
         [.. volume.Standbys.Select(s => new StandbyView(s.Node.Value, s.Snapshot.Value, s.Epoch.Value, s.Since))], volume.CreatedAt, state.OpenMoveOf(volume.Name)?.Id.Value);
 
-    public static OfferView Offer(ClusterState state, Node node) => new($"free-{node.Id}", node.Id.Value, "drover", Resources(Placement.Free(state, node.Id)), Attributes(node));
+    public static OfferView Offer(Offer offer) => new(offer.Id.Value, offer.Node.Value, offer.Framework.Value, Resources(offer.Resources), Attributes(offer.Attributes));
 
     public static MoveView Move(Move move, ProgressView? progress) => new(
         move.Id.Value, move.App.Value, move.Trigger switch { MoveTrigger.Constraint => "constraint", MoveTrigger.Redeploy => "redeploy", _ => "move" }, move.State.ToString(),
@@ -67,10 +68,10 @@ public static class ViewsV1
     // Sums and differences of decimal fractions, for people.
     private static double Rounded(double amount) => Math.Round(amount, 6);
 
-    private static Dictionary<string, string> Attributes(Node node)
+    private static Dictionary<string, string> Attributes(EquatableList<NodeAttribute> given)
     {
         var attributes = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var attribute in node.Attributes) attributes[attribute.Name] = attribute.Value;
+        foreach (var attribute in given) attributes[attribute.Name] = attribute.Value;
         return attributes;
     }
 }

@@ -1,0 +1,196 @@
+using System.Globalization;
+using System.Text.Json;
+using Drover.Contracts.Agent;
+using Drover.Contracts.Api;
+using Drover.ControlPlane.Events;
+using Drover.Core;
+using Drover.Core.Apps;
+using Drover.Core.Moves;
+using Drover.Core.State;
+using Drover.Testing;
+using Google.Protobuf;
+using Xunit;
+
+namespace Drover.ControlPlane.Tests.Api;
+
+public sealed class ApiV1Tests
+{
+    [Fact]
+    public async Task Status_nodes_volumes_and_moves_are_shown()
+    {
+        await using var doors = await Doors.Open([.. Doors.RunningMongo(), new ClusterChange.PutMove(Samples.Move)]);
+        var status = (await doors.Send("GET", "/api/v1/status")).Body.Deserialize(ApiJson.Default.StatusView)!;
+        Assert.Equal((2, 2, 1, 1, 1, 1, 1), (status.Nodes, status.NodesConnected, status.Apps, status.Instances, status.InstancesServing, status.Volumes, status.OpenMoves));
+        Assert.Contains(status.Waiting, w => w is { What: "move", WaitsFor: "a round" });
+        var node = (await doors.Send("GET", "/api/v1/nodes/node1")).Body.Deserialize(ApiJson.Default.NodeView)!;
+        Assert.Equal(("spinning", "mongodata", "mongo.instance-1._app.1"), (node.Attributes["disk"], Assert.Single(node.Volumes), Assert.Single(node.Tasks)));
+        Assert.Equal((0.1, 128.0), (node.Used.Cpus, node.Used.Mem));
+        var volume = (await doors.Send("GET", "/api/v1/volumes/mongodata")).Body.Deserialize(ApiJson.Default.VolumeView)!;
+        Assert.Equal(("node1", 1L, "/mongo", "m1"), (volume.Primary, volume.Epoch, volume.App, volume.Move));
+        var move = (await doors.Send("GET", "/api/v1/moves/m1")).Body.Deserialize(ApiJson.Default.MoveView)!;
+        Assert.Equal(("redeploy", "Seeding", "node1", "node2", 1000L, true), (move.Trigger, move.State, move.From, move.To, move.BytesSent, move.Incremental));
+        Assert.Single((await doors.Send("GET", "/api/v1/moves")).Body.Deserialize(ApiJson.Default.MovesView)!.Moves);
+        Assert.Equal(2, (await doors.Send("GET", "/api/v1/nodes")).Body.Deserialize(ApiJson.Default.NodesView)!.Nodes.Count);
+        Assert.Empty((await doors.Send("GET", "/api/v1/offers")).Body.Deserialize(ApiJson.Default.OffersView)!.Offers);
+    }
+
+    [Fact]
+    public async Task An_instance_that_waits_says_why_per_node()
+    {
+        var spec = Marathon.Dialects.Spec("""{"id":"big","mem":999999,"container":{"docker":{"image":"i"}}}""");
+        await using var doors = await Doors.Open([.. Doors.Machines, new ClusterChange.PutApp(new App(spec, Samples.Moment, Samples.Moment, Samples.Moment)),
+            new ClusterChange.PutInstance(new(new("big.instance-1"), spec.Id, spec, Samples.Moment, 1, null, [], InstanceGoal.Running, InstanceState.Scheduled, Samples.Moment))]);
+        var waiting = Assert.Single((await doors.Send("GET", "/api/v1/status")).Body.Deserialize(ApiJson.Default.StatusView)!.Waiting);
+        Assert.Equal(["node1", "node2"], waiting.Nodes.Select(n => n.Node).Order());
+        Assert.All(waiting.Nodes, n => Assert.Contains("999999", n.Reason, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_dry_run_answers_the_plan_and_changes_nothing()
+    {
+        await using var doors = await Doors.Open(Doors.RunningMongo());
+        var before = doors.Cluster.Current;
+        var (status, body, _) = await doors.Send("POST", "/api/v1/moves", """{"app":"mongo","constraint":"disk=ssd","dryRun":true}""");
+        var plan = body.Deserialize(ApiJson.Default.MovePlanView)!;
+        Assert.Equal((200, "node1", "node2", ByteCount.MiB(64).Bytes, false), (status, plan.From, plan.To, plan.BytesToSend, plan.Incremental));
+        Assert.Same(before, doors.Cluster.Current);
+    }
+
+    [Fact]
+    public async Task A_move_begins_is_found_at_its_location_and_a_second_is_a_conflict()
+    {
+        await using var doors = await Doors.Open(Doors.RunningMongo());
+        var (status, body, whole) = await doors.Send("POST", "/api/v1/moves", """{"app":"/mongo","to":null,"constraint":"disk=ssd","dryRun":false,"limit":1000000}""");
+        Assert.Equal(202, status);
+        var move = body.Deserialize(ApiJson.Default.MoveView)!;
+        Assert.Equal(("Planned", "node2", "move"), (move.State, move.To, move.Trigger));
+        Assert.Equal(200, (await doors.Send("GET", whole.Headers.Location!.ToString())).Status);
+        Assert.Equal(1_000_000, doors.Cluster.Current.Moves[new MoveId(move.Id)].Policy.BytesPerSecond);
+        (status, body, _) = await doors.Send("POST", "/api/v1/moves", """{"app":"mongo","to":"node2"}""");
+        Assert.Equal((409, "app"), (status, body.Deserialize(ApiJson.Default.ErrorView)!.Field));
+    }
+
+    [Theory]
+    [InlineData("{", 400, null)]
+    [InlineData("[]", 400, null)]
+    [InlineData("{}", 400, "app")]
+    [InlineData("{\"app\":1,\"to\":\"node2\"}", 400, "app")]
+    [InlineData("{\"app\":\"mongo\"}", 400, "to")]
+    [InlineData("{\"app\":\"mongo\",\"to\":\"node2\",\"constraint\":\"disk=ssd\"}", 400, "to")]
+    [InlineData("{\"app\":\"mongo\",\"constraint\":\"ssd\"}", 400, "constraint")]
+    [InlineData("{\"app\":\"mongo\",\"to\":\"node2\",\"limit\":-1}", 400, "limit")]
+    [InlineData("{\"app\":\"none\",\"to\":\"node2\"}", 404, "app")]
+    [InlineData("{\"app\":\"mongo\",\"to\":\"node9\"}", 404, "to")]
+    [InlineData("{\"app\":\"mongo\",\"to\":\"node1\"}", 409, "to")]
+    [InlineData("{\"app\":\"mongo\",\"to\":\"dead\"}", 422, "to")]
+    [InlineData("{\"app\":\"mongo\",\"to\":\"full\"}", 422, "to")]
+    [InlineData("{\"app\":\"mongo\",\"constraint\":\"disk=tape\"}", 422, "constraint")]
+    public async Task A_move_that_cannot_be_is_refused_with_field_reason_and_remedy(string json, int expected, string? field)
+    {
+        var full = Doors.Machine("full", "172.16.255.254", "spinning");
+        full[0] = new ClusterChange.PutNode(((ClusterChange.PutNode)full[0]).Node with { Resources = new(2, 64, 10_000, 0, [new(7000, 9000)]) });
+        await using var doors = await Doors.Open([.. Doors.RunningMongo(), .. Doors.Machine("dead", "172.16.255.253", "spinning", connected: false), .. full]);
+        var before = doors.Cluster.Current;
+        var (status, body, _) = await doors.Send("POST", "/api/v1/moves", json);
+        var error = body.Deserialize(ApiJson.Default.ErrorView)!;
+        Assert.Equal((expected, field), (status, error.Field));
+        Assert.NotEmpty(error.Message);
+        Assert.NotEmpty(error.Remedy!);
+        Assert.Same(before, doors.Cluster.Current);
+    }
+
+    [Theory]
+    [InlineData("GET", "/api/v1/nodes/none", 404)]
+    [InlineData("GET", "/api/v1/volumes/none", 404)]
+    [InlineData("GET", "/api/v1/moves/none", 404)]
+    [InlineData("GET", "/api/v1/apps/none/logs", 404)]
+    [InlineData("GET", "/api/v1/apps/mongo/logs?task=none", 404)]
+    [InlineData("GET", "/api/v1/apps/mongo/logs?tail=many", 400)]
+    [InlineData("GET", "/api/v1/events?after=soon", 400)]
+    [InlineData("GET", "/api/v1/nowhere", 404)]
+    [InlineData("DELETE", "/api/v1/moves", 405)]
+    public async Task What_is_unknown_is_said_with_a_remedy(string method, string path, int expected)
+    {
+        await using var doors = await Doors.Open(Doors.RunningMongo());
+        var (status, body, _) = await doors.Send(method, path);
+        Assert.Equal(expected, status);
+        Assert.NotEmpty(body.Deserialize(ApiJson.Default.ErrorView)!.Remedy!);
+    }
+
+    [Fact]
+    public async Task Events_replay_after_the_last_seen_and_go_on()
+    {
+        await using var doors = await Doors.Open(Doors.Machines);
+        using var first = await EventClient.Open(doors, "/api/v1/events?kind=app");
+        await doors.Send("POST", "/v2/apps", Marathon.Dialects.Db);
+        var created = (await first.Next())!.Value;
+        Assert.Equal("app.created", created.Name);
+        await doors.Send("POST", "/v2/apps", Marathon.Dialects.App);
+        var second = (await first.Next())!.Value;
+        using var again = await EventClient.Open(doors, "/api/v1/events?kind=app&follow=false", lastId: created.Id);
+        var replayed = (await again.Next())!.Value;
+        Assert.Equal((second.Id, "/app"), (replayed.Id, replayed.Data.Deserialize(ApiJson.Default.EventView)!.App));
+        Assert.Null(await again.Next());
+        using var whole = await EventClient.Open(doors, "/api/v1/events?after=0&kind=app.created");
+        Assert.Equal(created.Id, (await whole.Next())!.Value.Id);
+    }
+
+    [Fact]
+    public async Task Progress_of_a_move_is_told_at_most_four_times_a_second_and_not_kept()
+    {
+        await using var doors = await Doors.Open([.. Doors.RunningMongo(), new ClusterChange.PutMove(Samples.Move)]);
+        using var client = await EventClient.Open(doors, "/api/v1/events?kind=move.changed");
+        void Report(long bytes) => doors.Board.Report(Samples.Move.Id, new StepProgress { Round = 2, Volume = "mongodata", Bytes = bytes, BytesPerSecond = 10, Doing = "sending" });
+        Report(1 << 20);
+        Report(2 << 20);
+        doors.Cluster.Time.Advance(TimeSpan.FromMilliseconds(250));
+        Report(3 << 20);
+        Assert.Contains("1 MiB of round 2", (await client.Next())!.Value.Data.GetProperty("text").GetString(), StringComparison.Ordinal);
+        Assert.Contains("3 MiB of round 2", (await client.Next())!.Value.Data.GetProperty("text").GetString(), StringComparison.Ordinal);
+        Assert.Equal(3 << 20, (await doors.Send("GET", "/api/v1/moves/m1")).Body.Deserialize(ApiJson.Default.MoveView)!.Progress!.Bytes);
+        using var replay = await EventClient.Open(doors, "/api/v1/events?after=0&follow=false&kind=move");
+        Assert.Null(await replay.Next());
+    }
+
+    [Fact]
+    public async Task Logs_come_as_they_are_made_from_the_node_that_runs_the_task()
+    {
+        await using var doors = await Doors.Open(Doors.RunningMongo());
+        await doors.Agents.Output.Writer.WriteAsync(new LogChunk { Data = ByteString.CopyFromUtf8("first\n") });
+        using var response = await doors.Http.GetAsync("/api/v1/apps/mongo/logs?follow=true&tail=5", HttpCompletionOption.ResponseHeadersRead);
+        Assert.Equal("text/plain", response.Content.Headers.ContentType!.MediaType);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
+        Assert.Equal("first", await reader.ReadLineAsync());
+        Assert.Equal((new NodeId("node1"), new TaskId("mongo.instance-1._app.1"), true, 5), Assert.Single(doors.Agents.Asked));
+        await doors.Agents.Output.Writer.WriteAsync(new LogChunk { Data = ByteString.CopyFromUtf8("second\n"), End = true });
+        Assert.Equal("second", await reader.ReadLineAsync());
+        Assert.Null(await reader.ReadLineAsync());
+        doors.Agents.Away.Add(new("node1"));
+        Assert.Equal(503, (await doors.Send("GET", "/api/v1/apps/mongo/logs")).Status);
+    }
+
+    [Fact]
+    public async Task A_log_that_cannot_be_had_is_an_error_with_the_agents_words()
+    {
+        await using var doors = await Doors.Open(Doors.RunningMongo());
+        await doors.Agents.Output.Writer.WriteAsync(new LogChunk { Error = "no container of that task is on this node" });
+        var (status, body, _) = await doors.Send("GET", "/api/v1/apps/mongo/logs");
+        Assert.Equal((502, "no container of that task is on this node"), (status, body.Deserialize(ApiJson.Default.ErrorView)!.Message));
+    }
+
+    [Fact]
+    public void The_ring_keeps_its_last_thousand_and_cuts_off_who_does_not_read()
+    {
+        var ring = new EventRing(TimeProvider.System);
+        using var slow = ring.Subscribe(null)!;
+        Happening One(long sequence) => new(new(sequence, Samples.Moment, "x", "", "", null, null, null, null, null, null, null), []);
+        for (var i = 0; i < EventRing.Backlog; i++) ring.Put(One);
+        Assert.False(slow.Cut.IsCancellationRequested);
+        ring.Put(One);
+        Assert.True(slow.Cut.IsCancellationRequested);
+        using var late = ring.Subscribe(0)!;
+        Assert.Equal(EventRing.Capacity, late.Replay.Length);
+        Assert.Equal(late.Replay[0].View.Sequence + EventRing.Capacity - 1, late.Replay[^1].View.Sequence);
+        Assert.Equal(late.Replay[^1].View.Sequence.ToString(CultureInfo.InvariantCulture), Assert.Single(ring.Subscribe(late.Replay[^2].View.Sequence)!.Replay).View.Sequence.ToString(CultureInfo.InvariantCulture));
+    }
+}
