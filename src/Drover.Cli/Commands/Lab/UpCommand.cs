@@ -31,7 +31,7 @@ internal static class UpCommand
     private static LabPlan Plan(LabLayout layout, int? nodes, string? attributes, string? subnet, string? pool)
     {
         var there = LabRecord.Find(layout)?.Plan;
-        var wished = LabPlan.Make(layout.Name, subnet ?? there?.Subnet ?? LabPlan.DefaultSubnet, (pool is null ? null : LabPlan.ParsePool(pool)) ?? there?.PoolGiB ?? LabPlan.DefaultPoolGiB,
+        var wished = LabPlan.Make(layout.Name, subnet ?? there?.Subnet ?? LabPlan.DefaultSubnet, (pool is null ? (int?)null : LabPlan.ParsePool(pool)) ?? there?.PoolGiB ?? LabPlan.DefaultPoolGiB,
             nodes ?? there?.Nodes.Count ?? 2, attributes ?? "");
         if (there is null) return wished;
         var same = wished.Subnet == there.Subnet && wished.PoolGiB == there.PoolGiB && wished.Nodes.Count == there.Nodes.Count
