@@ -53,7 +53,7 @@ public sealed class NodeBook(IContainerRuntime containers, IVolumeDriver volumes
     }
 
     public async Task<ReplicaView?> Replica(VolumeName volume, CancellationToken cancel) =>
-        (await volumes.List(cancel)).FirstOrDefault(r => r.Name == volume);
+        await volumes.Inspect(volume, cancel);
 
     public static VolumeObserved Observed(ReplicaView replica, DesiredVolume? wanted)
     {

@@ -1,0 +1,143 @@
+using Drover.Agent.Transfers;
+using Drover.Contracts.Agent;
+using Drover.Core;
+using Xunit;
+using static Drover.Agent.Tests.Reconcile.NodeRig;
+
+namespace Drover.Agent.Tests.Reconcile;
+
+public sealed class StepTests
+{
+    private static readonly VolumeName Data = new("data");
+    private static readonly CancellationToken None = CancellationToken.None;
+
+    private static async Task<NodeRig> Source(InstanceWish wish = InstanceWish.Run)
+    {
+        var rig = await new NodeRig().Start();
+        rig.Order(1, Instance(epoch: 1), Primary(1, empty: true));
+        await rig.Told.Instance(Task(1), InstanceCondition.Running);
+        if (wish == InstanceWish.Hold) rig.Order(2, Instance(epoch: 1, wish: wish), Primary(1));
+        return rig;
+    }
+
+    private static Step StopStep(string id = "s1") => new() { StepId = id, MoveId = "m1", Stop = new StopInstance { InstanceId = "db.instance-1", TaskId = Task(1), GraceMs = 1000, Volumes = { "data" } } };
+
+    private static Step RoundStep(bool final, string id = "r1") => new()
+    {
+        StepId = id, MoveId = "m1", Round = new SendRound { Number = 1, Final = final, Volumes = { new RoundVolume { Name = "data", Epoch = 1, Snapshot = "m1-r1" } } },
+    };
+
+    [Fact]
+    public async Task Stopping_syncs_first_says_how_long_the_app_took_and_unmounts()
+    {
+        await using var rig = await Source(InstanceWish.Hold);
+        var syncs = rig.Volumes.Pool.Syncs;
+        rig.Steps.Accept(StopStep());
+        var result = await rig.Told.Result("s1");
+        Assert.Equal("", result.Error);
+        Assert.True(result.AppStopUs > 0);
+        Assert.True(rig.Volumes.Pool.Syncs > syncs);
+        Assert.True(await rig.Volumes.Inspect(Data, None) is { HasLive: true, Mounted: false });
+        Assert.Equal(InstanceCondition.Stopped, (await rig.Told.Instance(Task(1), InstanceCondition.Stopped)).Condition);
+        Assert.Empty(rig.Docker.Running);
+    }
+
+    [Fact]
+    public async Task A_step_asked_again_is_answered_again_and_not_done_again()
+    {
+        await using var rig = await Source();
+        rig.Steps.Accept(RoundStep(false));
+        Assert.Equal(7, (await rig.Told.Result("r1")).Round.Bytes);
+        rig.Told.Forget();
+        rig.Steps.Accept(RoundStep(false));
+        Assert.Equal(7, (await rig.Told.Result("r1")).Round.Bytes);
+        Assert.Single(rig.Rounds.Sent);
+    }
+
+    [Fact]
+    public async Task A_step_asked_again_while_it_is_at_work_is_joined()
+    {
+        await using var rig = await Source();
+        var go = new TaskCompletionSource();
+        rig.Rounds.Outcome = async (_, _) => { await go.Task; return new RoundOutcome { Bytes = 9 }; };
+        rig.Steps.Accept(RoundStep(false));
+        await rig.Told.Until(m => m.Progress is { StepId: "r1", MoveId: "m1" });
+        rig.Steps.Accept(RoundStep(false));
+        go.SetResult();
+        Assert.Equal(9, (await rig.Told.Result("r1")).Round.Bytes);
+        Assert.Single(rig.Rounds.Sent);
+    }
+
+    [Fact]
+    public async Task A_cancelled_round_ends_and_may_be_asked_for_again()
+    {
+        await using var rig = await Source();
+        rig.Rounds.Outcome = async (_, cancel) => { await System.Threading.Tasks.Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancel); return new(); };
+        rig.Steps.Accept(RoundStep(false));
+        await rig.Told.Until(m => m.Progress is not null);
+        rig.Steps.Cancel("r1");
+        Assert.Equal(StepErrorKind.Retry, (await rig.Told.Result("r1")).ErrorKind);
+        rig.Told.Forget();
+        rig.Rounds.Outcome = (_, _) => System.Threading.Tasks.Task.FromResult(new RoundOutcome { Bytes = 1 });
+        rig.Steps.Accept(RoundStep(false));
+        Assert.Equal(1, (await rig.Told.Result("r1")).Round.Bytes);
+    }
+
+    [Fact]
+    public async Task The_final_round_is_refused_while_a_container_runs_on_the_volume()
+    {
+        await using var rig = await Source(InstanceWish.Hold);
+        rig.Steps.Accept(RoundStep(true));
+        var result = await rig.Told.Result("r1");
+        Assert.Equal(StepErrorKind.Refused, result.ErrorKind);
+        Assert.Contains(Task(1), result.Error, StringComparison.Ordinal);
+        Assert.Empty(rig.Rounds.Sent);
+    }
+
+    [Fact]
+    public async Task A_failed_round_carries_the_sender_s_kind()
+    {
+        await using var rig = await Source();
+        rig.Rounds.Outcome = (_, _) => throw new RoundFailed(StepErrorKind.Operator, "the disk is full");
+        rig.Steps.Accept(RoundStep(false));
+        Assert.Equal((StepErrorKind.Operator, "the disk is full"), ((await rig.Told.Result("r1")).ErrorKind, (await rig.Told.Result("r1")).Error));
+    }
+
+    [Fact]
+    public async Task Preparing_makes_the_container_that_the_cutover_then_starts_and_unwinding_removes_it()
+    {
+        await using var rig = await new NodeRig().Start();
+        var prepared = Instance(2, InstanceWish.Hold, epoch: 2);
+        rig.Order(1, prepared);
+        rig.Steps.Accept(new Step { StepId = "p", MoveId = "m1", Prepare = new PrepareTarget { Instance = prepared, Volumes = { "data" }, BytesNeeded = 1 } });
+        var result = await rig.Told.Result("p");
+        Assert.Equal("", result.Error);
+        Assert.True(result.PoolFreeBytes > 0);
+        Assert.Equal([$"create {Task(2)}"], rig.Docker.Calls);
+        rig.Steps.Accept(new Step { StepId = "u", MoveId = "m1", Unwind = new Unwind { InstanceId = "db.instance-1", TaskId = Task(2), Volumes = { new RetireVolume { Name = "data", Epoch = 1, Drop = { "m1-r1" } } } } });
+        Assert.Equal("", (await rig.Told.Result("u")).Error);
+        Assert.Empty(await rig.Docker.List(None));
+    }
+
+    [Fact]
+    public async Task A_pool_without_room_is_told_before_anything_is_sent()
+    {
+        await using var rig = await new NodeRig().Start();
+        rig.Steps.Accept(new Step { StepId = "p", MoveId = "m1", Prepare = new PrepareTarget { BytesNeeded = long.MaxValue } });
+        Assert.Equal(StepErrorKind.Operator, (await rig.Told.Result("p")).ErrorKind);
+    }
+
+    [Fact]
+    public async Task Unwinding_the_source_unseals_so_that_the_next_task_runs_on_the_same_data()
+    {
+        await using var rig = await Source(InstanceWish.Hold);
+        rig.Steps.Accept(StopStep());
+        await rig.Told.Result("s1");
+        Assert.True((await rig.Volumes.Seal(Data, true, new(1), None)).Ok);
+        rig.Steps.Accept(new Step { StepId = "u", MoveId = "m1", Unwind = new Unwind { Source = true, InstanceId = "db.instance-1", TaskId = Task(1), Volumes = { new RetireVolume { Name = "data", Epoch = 1 } } } });
+        Assert.Equal("", (await rig.Told.Result("u")).Error);
+        rig.Order(3, Instance(2, epoch: 1), Primary(1));
+        await rig.Told.Instance(Task(2), InstanceCondition.Running);
+        Assert.True(await rig.Volumes.Inspect(Data, None) is { Sealed: false, Mounted: true, Epoch.Value: 1 });
+    }
+}
