@@ -1,6 +1,7 @@
 using Drover.Contracts.Hosting;
 using Drover.ControlPlane.Access;
 using Drover.ControlPlane.Agents;
+using Drover.ControlPlane.Apps;
 using Drover.ControlPlane.Moves;
 using Drover.ControlPlane.Store;
 using Drover.ControlPlane.Store.Sqlite;
@@ -54,6 +55,7 @@ public static class Program
         builder.Services.AddSingleton(options).AddSingleton(time).AddSingleton(chance).AddSingleton<ICluster>(cluster).AddSingleton<ITransferTickets>(tickets);
 
         builder.Services.AddAgents(new AgentLinkOptions(options.Name, tickets.PublicKeyPem, await Term.Next(store), TimeSpan.FromSeconds(5)));
+        builder.Services.AddApps();
         builder.Services.AddMoves(DesiredState.For);
 
         builder.Listen(options, authority);

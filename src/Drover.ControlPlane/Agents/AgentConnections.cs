@@ -85,12 +85,13 @@ public sealed class AgentConnections(IChance chance) : IAgentConnections
         if (before is not null) FailLogs(session.Node, "the node connected again");
     }
 
-    /// <summary>The session has its orders: steps that wait for an answer are sent (again).</summary>
-    internal void Ready(AgentSession session)
+    /// <summary>Sends the first orders; from then on the session takes steps. Those that wait for an answer are sent (again).</summary>
+    internal void Ready(AgentSession session, Desired whole)
     {
         lock (_lock)
         {
             if (!IsCurrent(session)) return;
+            session.Send(new ToAgent { Desired = whole });
             session.Ready = true;
             foreach (var open in _steps.Values) if (open.Node == session.Node) session.Send(new ToAgent { Step = open.Step });
         }

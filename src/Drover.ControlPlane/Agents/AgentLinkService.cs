@@ -112,8 +112,7 @@ public sealed partial class AgentLinkService(
         var ordered = DesiredState.For(state, session.Node);
         var whole = ordered.Clone();
         whole.Generation = Generation(state);
-        session.Send(new ToAgent { Desired = whole });
-        connections.Ready(session);
+        connections.Ready(session, whole);
         await foreach (var commit in commits)
         {
             if (commit.After.Revision <= state.Revision || !DesiredState.MayDiffer(state, commit.After)) continue;

@@ -1,0 +1,213 @@
+using System.Net;
+using Drover.Contracts.Agent;
+using Drover.ControlPlane.Access;
+using Drover.ControlPlane.Agents;
+using Drover.ControlPlane.Store;
+using Drover.Core;
+using Drover.Core.State;
+using Drover.Core.Volumes;
+using Drover.Testing;
+using Grpc.Core;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Xunit;
+
+namespace Drover.ControlPlane.Tests.Agents;
+
+/// <summary>The agents' end of the control plane with everything real but the agent: Kestrel, mutual TLS, gRPC.</summary>
+public sealed class AgentLinkTests : IAsyncLifetime
+{
+    private static readonly NodeId Node1 = new("node1");
+    private readonly TemporaryFolder _folder = new();
+    private TestCluster _cluster = null!;
+    private WebApplication _app = null!;
+    private CertificateAuthority _authority = null!;
+    private IPEndPoint _door = null!;
+
+    private AgentConnections Connections => _app.Services.GetRequiredService<AgentConnections>();
+
+    public async ValueTask InitializeAsync()
+    {
+        var folder = DataFolder.Share(_folder.Path);
+        _cluster = await TestCluster.Start();
+        _authority = CertificateAuthority.OpenOrCreate(folder, TimeProvider.System);
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.Services.AddSingleton<ICluster>(_cluster).AddSingleton<TimeProvider>(_cluster.Time).AddSingleton<IChance>(_cluster.Chance);
+        builder.Services.AddAgents(new AgentLinkOptions("test", "a key", await Term.Next(_cluster.Store), TimeSpan.FromSeconds(5)));
+        builder.Listen(new ControlPlaneOptions(_folder.Path, new(IPAddress.Loopback, 0), new(IPAddress.Loopback, 0), false, "test"), _authority);
+        _app = builder.Build();
+        _app.UseListeners();
+        _app.MapAgents();
+        await _app.StartAsync();
+        var addresses = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses;
+        _door = IPEndPoint.Parse(new Uri(addresses.Single(a => a.StartsWith("https", StringComparison.Ordinal))).Authority);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        using var limit = new CancellationTokenSource(TestCluster.Patience);
+        await _app.StopAsync(limit.Token);
+        await _app.DisposeAsync();
+        await _cluster.DisposeAsync();
+        _authority.Dispose();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task An_agent_that_comes_is_known_and_gets_its_orders_and_then_each_change()
+    {
+        await using var agent = Dial("node1");
+        await agent.Say(SimulatedAgent.Greeting("node1"));
+        var welcome = (await agent.Hear(ToAgent.KindOneofCase.Welcome)).Welcome;
+        Assert.Equal(("test", "a key", 5), (welcome.Cluster, welcome.TicketKeyPem, welcome.HeartbeatSeconds));
+        var desired = (await agent.Hear(ToAgent.KindOneofCase.Desired)).Desired;
+        Assert.Empty(desired.Volumes);
+        Assert.Equal("127.0.0.1", _cluster.Current.Nodes[Node1].Address);
+        Assert.True(_cluster.Current.IsConnected(Node1));
+
+        await _cluster.Given(new ClusterChange.PutVolume(new Volume(new("data"), Node1, new(1), false, null, null, Samples.Moment)));
+        var change = (await agent.Hear(ToAgent.KindOneofCase.Change)).Change;
+        Assert.True(change.Generation > desired.Generation);
+        Assert.Equal(new DesiredVolume { Name = "data", Role = VolumeRole.Primary, Epoch = 1, CreateEmpty = true }, Assert.Single(change.Volumes));
+        Assert.Empty(change.Instances);
+
+        await agent.Say(new FromAgent { Volume = new VolumeObserved { Name = "data", Role = VolumeRole.Primary, Epoch = 1, Ready = true, UsedBytes = 77 } });
+        change = (await agent.Hear(ToAgent.KindOneofCase.Change)).Change;
+        Assert.False(Assert.Single(change.Volumes).CreateEmpty);
+        Assert.Equal((true, new ByteCount(77)), (_cluster.Current.Volumes[new("data")].Initialized, _cluster.Current.Volumes[new("data")].Used));
+    }
+
+    [Fact]
+    public async Task A_step_outlives_the_connection_it_was_sent_on()
+    {
+        var progressed = new TaskCompletionSource<long>();
+        Task<StepResult> result;
+        await using (var agent = Dial("node1"))
+        {
+            await agent.Join(SimulatedAgent.Greeting("node1"));
+            result = Connections.Run(Node1, new Step { StepId = "s1", MoveId = "m1", Inspect = new InspectSource() }, p => progressed.TrySetResult(p.Bytes), default);
+            Assert.Equal("s1", (await agent.Hear(ToAgent.KindOneofCase.Step)).Step.StepId);
+            await agent.Say(new FromAgent { Progress = new StepProgress { StepId = "s1", Bytes = 5 } });
+            Assert.Equal(5, await progressed.Task.WaitAsync(TestCluster.Patience));
+        }
+        await _cluster.Until(state => !state.IsConnected(Node1), "node1 is away");
+        Assert.False(result.IsCompleted);
+        await using var again = Dial("node1");
+        await again.Join(SimulatedAgent.Greeting("node1"));
+        Assert.Equal("s1", (await again.Hear(ToAgent.KindOneofCase.Step)).Step.StepId);
+        await again.Say(new FromAgent { Result = new StepResult { StepId = "s1", PoolFreeBytes = 9 } });
+        Assert.Equal(9, (await result.WaitAsync(TestCluster.Patience)).PoolFreeBytes);
+    }
+
+    [Fact]
+    public async Task A_step_ordered_while_the_agent_is_away_is_sent_when_it_comes_and_cancelled_when_nobody_waits()
+    {
+        using var cancel = new CancellationTokenSource();
+        var result = Connections.Run(Node1, new Step { StepId = "s1" }, null, cancel.Token);
+        await using var agent = Dial("node1");
+        await agent.Join(SimulatedAgent.Greeting("node1"));
+        Assert.Equal("s1", (await agent.Hear(ToAgent.KindOneofCase.Step)).Step.StepId);
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => result);
+        Assert.Equal("s1", (await agent.Hear(ToAgent.KindOneofCase.Cancel)).Cancel.StepId);
+        await agent.Say(new FromAgent { Progress = new StepProgress { StepId = "long forgotten" } });
+        Assert.Equal("long forgotten", (await agent.Hear(ToAgent.KindOneofCase.Cancel)).Cancel.StepId);
+    }
+
+    [Fact]
+    public async Task Logs_come_through_and_their_end_is_told()
+    {
+        await using var agent = Dial("node1");
+        await agent.Join(SimulatedAgent.Greeting("node1"));
+        var reading = Task.Run(async () =>
+        {
+            var lines = new List<string>();
+            await foreach (var chunk in Connections.Logs(Node1, new("t.1"), follow: true, 10, default)) lines.Add(chunk.End ? $"end {chunk.Error}" : chunk.Data.ToStringUtf8());
+            return lines;
+        });
+        var request = (await agent.Hear(ToAgent.KindOneofCase.Log)).Log;
+        Assert.Equal(("t.1", true, 10), (request.TaskId, request.Follow, request.Tail));
+        await agent.Say(new FromAgent { Log = new LogChunk { RequestId = request.RequestId, Data = Google.Protobuf.ByteString.CopyFromUtf8("hello") } });
+        await agent.Say(new FromAgent { Log = new LogChunk { RequestId = request.RequestId, End = true, Error = "gone" } });
+        Assert.Equal(["hello", "end gone"], await reading.WaitAsync(TestCluster.Patience));
+    }
+
+    [Fact]
+    public async Task Logs_of_a_node_that_is_away_say_so()
+    {
+        var chunks = new List<LogChunk>();
+        await foreach (var chunk in Connections.Logs(Node1, new("t.1"), follow: false, 10, default)) chunks.Add(chunk);
+        Assert.Contains("node1 is not connected", Assert.Single(chunks).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_second_connection_of_a_node_takes_the_place_of_the_first()
+    {
+        await using var first = Dial("node1");
+        await first.Join(SimulatedAgent.Greeting("node1"));
+        await using var second = Dial("node1");
+        await second.Join(SimulatedAgent.Greeting("node1"));
+        await Assert.ThrowsAnyAsync<Exception>(() => first.Hear(ToAgent.KindOneofCase.Change));
+        Assert.True(_cluster.Current.IsConnected(Node1));
+        await _cluster.Given(new ClusterChange.PutVolume(new Volume(new("data"), Node1, new(1), false, null, null, Samples.Moment)));
+        await second.Hear(ToAgent.KindOneofCase.Change);
+        Assert.True(_cluster.Current.IsConnected(Node1));
+    }
+
+    [Fact]
+    public async Task A_node_that_misses_three_heartbeats_is_lost()
+    {
+        await using var agent = Dial("node1");
+        await agent.Join(SimulatedAgent.Greeting("node1"));
+        _cluster.Time.Advance(TimeSpan.FromSeconds(14));
+        await agent.Say(new FromAgent { Heartbeat = new Heartbeat { Pool = new PoolSpace { TotalBytes = 1000, FreeBytes = 500 }, AgentMemoryBytes = 42 } });
+        var heard = await _cluster.Until(state => state.Presence[Node1].PoolFree == new ByteCount(500), "the heartbeat");
+        Assert.Equal(new ByteCount(42), heard.Presence[Node1].AgentMemory);
+        _cluster.Time.Advance(TimeSpan.FromSeconds(14));
+        Assert.True(_cluster.Current.IsConnected(Node1));
+        _cluster.Time.Advance(TimeSpan.FromSeconds(1));
+        await _cluster.Until(state => !state.IsConnected(Node1), "node1 is lost");
+    }
+
+    [Fact]
+    public async Task A_certificate_of_a_stranger_is_refused()
+    {
+        using var strange = new TemporaryFolder();
+        using var stranger = CertificateAuthority.OpenOrCreate(DataFolder.Share(strange.Path), TimeProvider.System);
+        var (certificate, key) = stranger.Issue("node1", [IPAddress.Loopback]);
+        await using var agent = SimulatedAgent.Dial(_door, _authority.CertificatePem, certificate, key);
+        await Assert.ThrowsAnyAsync<Exception>(() => agent.Join(SimulatedAgent.Greeting("node1")));
+        Assert.Empty(_cluster.Current.Nodes);
+    }
+
+    [Fact]
+    public async Task A_node_cannot_speak_as_another()
+    {
+        await using var agent = Dial("node2");
+        await agent.Say(SimulatedAgent.Greeting("node1"));
+        var refused = await Assert.ThrowsAsync<RpcException>(() => agent.Hear(ToAgent.KindOneofCase.Welcome));
+        Assert.Equal(StatusCode.PermissionDenied, refused.StatusCode);
+        Assert.Contains("'node2'", refused.Status.Detail, StringComparison.Ordinal);
+        Assert.Empty(_cluster.Current.Nodes);
+    }
+
+    [Fact]
+    public async Task The_plain_door_does_not_lead_to_the_agents_stream()
+    {
+        var addresses = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses;
+        using var http = new HttpClient { BaseAddress = new Uri(addresses.Single(a => a.StartsWith("http:", StringComparison.Ordinal))) };
+        using var answer = await http.PostAsync("/drover.agent.v1.AgentLink/Connect", null);
+        Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
+    }
+
+    private SimulatedAgent Dial(string node)
+    {
+        var (certificate, key) = _authority.Issue(node, [IPAddress.Loopback]);
+        return SimulatedAgent.Dial(_door, _authority.CertificatePem, certificate, key);
+    }
+}
