@@ -1,7 +1,10 @@
 using Drover.Contracts.Hosting;
 using Drover.ControlPlane.Access;
 using Drover.ControlPlane.Agents;
+using Drover.ControlPlane.Api;
 using Drover.ControlPlane.Apps;
+using Drover.ControlPlane.Events;
+using Drover.ControlPlane.Marathon;
 using Drover.ControlPlane.Moves;
 using Drover.ControlPlane.Store;
 using Drover.ControlPlane.Store.Sqlite;
@@ -57,11 +60,14 @@ public static class Program
         builder.Services.AddAgents(new AgentLinkOptions(options.Name, tickets.PublicKeyPem, await Term.Next(store), TimeSpan.FromSeconds(5)));
         builder.Services.AddApps();
         builder.Services.AddMoves(DesiredState.For);
+        builder.Services.AddEvents();
 
         builder.Listen(options, authority);
         var app = builder.Build();
         app.UseListeners();
         app.MapAgents();
+        app.MapApiV1();
+        app.MapMarathon();
         if (!System.Net.IPAddress.IsLoopback(options.Http.Address)) app.Logger.PlainHttp(options.Http.ToString());
         return app;
     }

@@ -91,5 +91,5 @@ public static class ClusterSchema
 [JsonSerializable(typeof(Constraint)), JsonSerializable(typeof(EnvVar)), JsonSerializable(typeof(Label)), JsonSerializable(typeof(PortDefinition)), JsonSerializable(typeof(PortMapping))]
 [JsonSerializable(typeof(Mount)), JsonSerializable(typeof(DockerParameter)), JsonSerializable(typeof(HealthCheck)), JsonSerializable(typeof(HealthResult))]
 [JsonSerializable(typeof(DeploymentStep)), JsonSerializable(typeof(DeploymentAction)), JsonSerializable(typeof(Standby)), JsonSerializable(typeof(AddressLease))]
-[JsonSerializable(typeof(MovedVolume)), JsonSerializable(typeof(MoveTransition)), JsonSerializable(typeof(Round))]
+[JsonSerializable(typeof(SnapshotName)), JsonSerializable(typeof(MovedVolume)), JsonSerializable(typeof(MoveTransition)), JsonSerializable(typeof(Round))]
 internal sealed partial class StoredJson : JsonSerializerContext;
