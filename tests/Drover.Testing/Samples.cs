@@ -24,7 +24,7 @@ public static class Samples
         {
             Image = "mongo", Network = ContainerNetwork.Host, ForcePull = true, Privileged = true,
             PortMappings = [new(27017, 31001, 10001, "tcp", "db", [new("vip", "1")])],
-            Volumes = [new VolumeMount(new("mongodata"), "/data/db", true, VolumeNaming.External, 1.5), new HostMount("/etc/ssl", "/ssl", true)],
+            Volumes = [new VolumeMount(new("mongodata"), "/data/db", true, VolumeNaming.External, 1.5) { Driver = "flocker" }, new HostMount("/etc/ssl", "/ssl", true)],
             Parameters = [new("hostname", "db")],
             Overlay = new(new("weave"), "10.255.0.10/24"),
         },
@@ -53,7 +53,7 @@ public static class Samples
     };
 
     public static readonly Deployment Deployment = new(
-        new("d1"), Moment, [new("/shop/db")], [new([new(DeploymentActionKind.ScaleApplication, new("/shop/db"), Spec)])], 1, Moment) { WaitsFor = "health" };
+        new("d1"), Moment, [new("/shop/db")], [new([new(DeploymentActionKind.ScaleApplication, new("/shop/db"), Spec)])], 1, Moment) { WaitsFor = "health", Before = App };
 
     public static readonly Volume Volume = new(new("mongodata"), new("node1"), new(3), Initialized: true, new("m1-r1"), new("/shop/db"), Moment)
     {
