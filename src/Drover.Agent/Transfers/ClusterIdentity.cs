@@ -1,0 +1,65 @@
+using System.Net.Security;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
+
+namespace Drover.Agent.Transfers;
+
+/// <summary>This node's certificate and the cluster's CA, from <c>ca.pem</c>, <c>node.pem</c> and <c>node.key</c>. Read again when the files change.</summary>
+internal sealed class ClusterIdentity(string folder)
+{
+    private readonly Lock _gate = new();
+    private Loaded? _loaded;
+
+    private sealed record Loaded(X509Certificate2 Node, X509Certificate2Collection Authorities, DateTime Written);
+
+    public SslServerAuthenticationOptions Server()
+    {
+        var own = Current();
+        return new()
+        {
+            ServerCertificate = own.Node, ClientCertificateRequired = true, EnabledSslProtocols = SslProtocols.Tls13,
+            CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+            RemoteCertificateValidationCallback = (_, peer, _, _) => IsOfCluster(peer, own),
+        };
+    }
+
+    /// <param name="target">Name that the peer's certificate must carry.</param>
+    public SslClientAuthenticationOptions Client(string target)
+    {
+        var own = Current();
+        return new()
+        {
+            TargetHost = target, ClientCertificates = [own.Node], EnabledSslProtocols = SslProtocols.Tls13,
+            LocalCertificateSelectionCallback = (_, _, _, _, _) => own.Node,
+            CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+            RemoteCertificateValidationCallback = (_, peer, _, _) => IsOfCluster(peer, own) && NameOf(peer) == target,
+        };
+    }
+
+    /// <summary>The common name: the node's id.</summary>
+    public static string? NameOf(X509Certificate? certificate) => (certificate as X509Certificate2)?.GetNameInfo(X509NameType.SimpleName, forIssuer: false);
+
+    private static bool IsOfCluster(X509Certificate? certificate, Loaded own)
+    {
+        if (certificate is not X509Certificate2 peer) return false;
+        using var chain = new X509Chain();
+        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+        chain.ChainPolicy.CustomTrustStore.AddRange(own.Authorities);
+        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+        chain.ChainPolicy.DisableCertificateDownloads = true;
+        return chain.Build(peer);
+    }
+
+    private Loaded Current()
+    {
+        var (node, key, authority) = (Path.Combine(folder, "node.pem"), Path.Combine(folder, "node.key"), Path.Combine(folder, "ca.pem"));
+        var written = new[] { node, key, authority }.Max(File.GetLastWriteTimeUtc);
+        lock (_gate)
+        {
+            if (_loaded is { } known && known.Written == written) return known;
+            var authorities = new X509Certificate2Collection();
+            authorities.ImportFromPemFile(authority);
+            return _loaded = new(X509Certificate2.CreateFromPemFile(node, key), authorities, written);
+        }
+    }
+}

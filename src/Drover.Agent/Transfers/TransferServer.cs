@@ -1,0 +1,80 @@
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
+using Drover.Agent.Volumes;
+
+#pragma warning disable RS0030 // the adapter that owns the transfer protocol's sockets
+
+namespace Drover.Agent.Transfers;
+
+/// <summary>Receives snapshots from other agents, on this node's address and transfer port, by <c>proto/drover/agent/v1/transfer.md</c>.</summary>
+public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, TicketKey key, TimeProvider time, ILogger<TransferServer> log) : BackgroundService
+{
+    private const int MostConnections = 32;
+    private static readonly TimeSpan HandshakeTime = TimeSpan.FromSeconds(10);
+    private readonly ClusterIdentity _identity = new(options.Certificates);
+    private readonly TicketDesk _desk = new(key, options.Node, time);
+    private readonly VolumeTurns _turns = new();
+    private readonly SemaphoreSlim _slots = new(MostConnections, MostConnections);
+    private readonly TaskCompletionSource<int> _port = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Port listened on, once it is: asked for as 0, any free one.</summary>
+    public Task<int> Port => _port.Task;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var listener = Open();
+        var port = ((IPEndPoint)listener.LocalEndPoint!).Port;
+        log.LogInformation("transfers are received on {Address}:{Port}", options.Address, port);
+        _port.TrySetResult(port);
+        try
+        {
+            while (true)
+            {
+                await _slots.WaitAsync(stoppingToken);
+                var stream = await Wire.Accepted(listener, stoppingToken);
+                _ = Serve(stream, stoppingToken);
+            }
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested) { /* told to stop */ }
+        // Every slot free again: no transfer is left that could still write.
+        for (var i = 0; i < MostConnections - 1; i++) await _slots.WaitAsync(CancellationToken.None);
+    }
+
+    private Socket Open()
+    {
+        try { return Wire.Listen(options.Address, options.TransferPort); }
+        catch (SocketException e)
+        {
+            var failure = new InvalidOperationException($"cannot listen on {options.Address}:{options.TransferPort} ({e.Message}): set --address to one of this machine's addresses and --transfer-port to a free port", e);
+            _port.TrySetException(failure);
+            throw failure;
+        }
+    }
+
+    private async Task Serve(NetworkStream stream, CancellationToken stopping)
+    {
+        var from = stream.Socket.RemoteEndPoint;
+        try
+        {
+            await using var tls = new SslStream(stream);
+            using (var limit = new CancellationTokenSource(HandshakeTime, time))
+            using (var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, stopping))
+                await tls.AuthenticateAsServerAsync(_identity.Server(), both.Token);
+            var peer = ClusterIdentity.NameOf(tls.RemoteCertificate) ?? throw new AuthenticationException("no certificate");
+            using var channel = new FrameChannel(tls);
+            await new IncomingTransfer(channel, peer, driver, _desk, _turns, time, log).Run(stopping);
+            await tls.ShutdownAsync();
+        }
+        catch (Exception e) when (e is IOException or AuthenticationException or InvalidDataException or OperationCanceledException or SocketException)
+        {
+            log.LogWarning("transfer from {From} ended: {Why}", from, e.Message);
+        }
+        catch (Exception e)
+        {
+            log.LogError(e, "transfer from {From} failed", from);
+        }
+        finally { _slots.Release(); }
+    }
+}
