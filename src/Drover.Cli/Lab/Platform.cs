@@ -1,4 +1,0 @@
-using System.Runtime.Versioning;
-
-// Namespaces, control groups and btrfs are Linux's.
-[assembly: SupportedOSPlatform("linux")]
