@@ -11,7 +11,10 @@ public sealed class DeploymentLoop(ICluster cluster, TimeProvider time, IChance 
 
     protected override async Task<DateTimeOffset?> Pass(CancellationToken cancel)
     {
+        // Deadlines are sought from here on: one that passes during this pass must not be overlooked.
+        var begun = Time.GetUtcNow();
         await Act((state, now) => Absence.Fold(state, now, _since), cancel);
+        await Act(InstanceLifecycle.Resume, cancel);
         foreach (var deployment in Cluster.Current.Deployments.Values.OrderBy(d => d.StartedAt).ThenBy(d => d.Id.Value, StringComparer.Ordinal))
         {
             if (await Act((state, now) => DeploymentMachine.Next(state, deployment.Id, now, _since, chance), cancel))
@@ -19,8 +22,7 @@ public sealed class DeploymentLoop(ICluster cluster, TimeProvider time, IChance 
         }
         foreach (var app in Cluster.Current.Apps.Keys) await Act((state, now) => AtRest(state, app, now), cancel);
         var after = Cluster.Current;
-        var at = Time.GetUtcNow();
-        return Earliest([Absence.Deadline(after, at, _since), .. after.Apps.Values.Select(app => MoveRetry.HeldUntil(after, app, at)?.At)]);
+        return Earliest([Absence.Deadline(after, begun, _since), .. after.Apps.Values.SelectMany(app => (DateTimeOffset?[])[MoveRetry.HeldUntil(after, app, begun)?.At, LaunchBackoff.Holding(app, begun)?.Until])]);
     }
 
     internal static DateTimeOffset? Earliest(IEnumerable<DateTimeOffset?> moments) => moments.Min();

@@ -27,16 +27,16 @@ public sealed class SchedulerLoop(ICluster cluster, IOfferExchange exchange, Tim
 
     protected override async Task<DateTimeOffset?> Pass(CancellationToken cancel)
     {
-        exchange.Refresh();
+        var refusalsEnd = exchange.Refresh();
         if (AppScheduling.Waiting(Cluster.Current).IsEmpty)
         {
             Rest(hungry: false);
-            return null;
+            return refusalsEnd;
         }
         exchange.Revive(Framework);
         Gather();
         _hungry = false;
-        var next = new List<DateTimeOffset?>();
+        var next = new List<DateTimeOffset?> { refusalsEnd };
         foreach (var copy in AppScheduling.Waiting(Cluster.Current)) next.Add(await Place(copy, cancel));
         Rest(_hungry);
         return DeploymentLoop.Earliest(next);

@@ -45,7 +45,7 @@ public sealed record StartTimings(TimeSpan Promote, TimeSpan Mount, TimeSpan Con
 
 public enum InstanceGoal { Running, Removed }
 
-/// <summary>Scheduled: no node yet. Staging: the agent prepares it. Gone: the container is known not to run any more.</summary>
+/// <summary>Scheduled: no node yet; with a node: its container ended while a move owned it, its place is kept. Staging: the agent prepares it. Gone: the container is known not to run any more.</summary>
 public enum InstanceState { Scheduled, Staging, Starting, Running, Killing, Unreachable, Gone }
 
 public sealed record HealthResult(

@@ -132,20 +132,36 @@ public static class InstanceLifecycle
             : $"{node} to make its container"),
     };
 
-    /// <summary>Its container ended while a move owns it. In the cutover that is what the move asked for; before it the agent starts the same task again, for its order stays RUN.</summary>
+    /// <summary>Its container ended while a move owns it: the copy keeps its node. In the cutover that is what the move asked for; otherwise <see cref="Resume"/> starts it again there.</summary>
     private static Decision<bool> EndedInMove(ClusterState state, Instance instance, NodeId node, InstanceObservation seen, Move move, DateTimeOffset now)
     {
-        var cutting = move.State is MoveState.Quiescing or MoveState.FinalDelta or MoveState.Verified;
+        if (IsHalted(instance)) return true;
+        var asked = IsCutting(move) || (move.State == MoveState.Unwinding && seen.Condition == InstanceCondition.Stopped);
         var next = instance with
         {
-            State = cutting ? InstanceState.Killing : InstanceState.Starting, Healthy = null, Health = [],
-            WaitsFor = cutting ? $"move {move.Id} to cut over from {node} to {move.Target}" : $"{node} to start its container again: {Cause(seen)}",
+            State = InstanceState.Scheduled, Healthy = null, Health = [], StartedAt = null, Start = null,
+            WaitsFor = IsCutting(move) ? $"move {move.Id} to cut over from {node} to {move.Target}" : $"its start again on {node}: it ended there, {Cause(seen)}",
         };
-        if (next == instance) return true;
-        if (cutting || instance.State != InstanceState.Running) return Decision.Of(true, [new ClusterChange.PutInstance(next)]);
-        return Decision.Of(true, [new ClusterChange.PutInstance(next), .. Blame(state, instance, node, seen, now, delay: false)],
+        if (asked) return Decision.Of(true, [new ClusterChange.PutInstance(next)]);
+        return Decision.Of(true, [new ClusterChange.PutInstance(next), .. Blame(state, instance, node, seen, now, delay: true)],
             Event("instance.failed", instance, node, TaskStateOf(seen), $"{instance.Task} ended on {node}: {Cause(seen)}"));
     }
+
+    /// <summary>Starts copies again whose container ended while a move owned them: as a new incarnation on the same node, unless the move is cutting over just now.
+    /// So the source serves again when a move is undone.</summary>
+    public static Decision<int> Resume(ClusterState state, DateTimeOffset now)
+    {
+        var resumed = state.Instances.Values
+            .Where(i => IsHalted(i) && !(OwningMove(state, i) is { } move && IsCutting(move)) && !(state.Apps.TryGetValue(i.App, out var app) && LaunchBackoff.Holding(app, now) is not null))
+            .OrderBy(i => i.Id).Select(i => Launching.Anew(i, i.Node!.Value, i.Ports, now, $"{i.Node} to make its container")).ToImmutableArray();
+        return Decision.Of(resumed.Length, resumed.Select(i => new ClusterChange.PutInstance(i)),
+            [.. resumed.Select(i => Event("instance.staging", i, i.Node, "TASK_STAGING", $"{i.Task} is started again on {i.Node}"))]);
+    }
+
+    // Scheduled with a node: nothing runs, its place is kept.
+    private static bool IsHalted(Instance instance) => instance is { Goal: InstanceGoal.Running, State: InstanceState.Scheduled, Node: not null };
+
+    private static bool IsCutting(Move move) => move.State is MoveState.Quiescing or MoveState.FinalDelta or MoveState.Verified;
 
     /// <summary>Its container ended by itself: the copy goes back to those that wait for a place. One with a volume finds it on the node that holds the data.</summary>
     private static Decision<bool> Ended(ClusterState state, Instance instance, NodeId node, InstanceObservation seen, DateTimeOffset now)

@@ -82,8 +82,21 @@ public sealed class InstanceLifecycleTests
     {
         var move = new Move(new("m1"), MoveTrigger.Move, Spec.Id, Copy.Id, [], Node1, new("node2"), Spec, [], MovePolicy.Default, MoveState.Quiescing, Given.Noon);
         var after = Fold(State(Copy).And(new ClusterChange.PutMove(move)), Copy.Seen(InstanceCondition.Stopped, exit: 0));
-        Assert.Equal((Node1, InstanceState.Killing), (after.Instances[Copy.Id].Node!.Value, after.Instances[Copy.Id].State));
+        Assert.Equal((Node1, InstanceState.Scheduled), (after.Instances[Copy.Id].Node!.Value, after.Instances[Copy.Id].State));
         Assert.Null(after.Apps[Spec.Id].LastTaskFailure);
+        Assert.Equal(0, InstanceLifecycle.Resume(after, Given.Noon).Outcome);
+    }
+
+    [Theory]
+    [InlineData(MoveState.Unwinding)]
+    [InlineData(MoveState.Undone)]
+    public void A_copy_stopped_for_a_move_starts_again_where_it_was_when_the_move_is_undone(MoveState state)
+    {
+        var move = new Move(new("m1"), MoveTrigger.Move, Spec.Id, Copy.Id, [], Node1, new("node2"), Spec, [], MovePolicy.Default, MoveState.FinalDelta, Given.Noon);
+        var stopped = Fold(State(Copy).And(new ClusterChange.PutMove(move)), Copy.Seen(InstanceCondition.Stopped, exit: 0));
+        var undone = stopped.And(new ClusterChange.PutMove(move with { State = state }));
+        var after = undone.Apply(InstanceLifecycle.Resume(undone, Given.Noon).Changes).Instances[Copy.Id];
+        Assert.Equal((Node1, Copy.Incarnation + 1, InstanceState.Staging), (after.Node!.Value, after.Incarnation, after.State));
     }
 
     [Fact]
@@ -94,6 +107,8 @@ public sealed class InstanceLifecycleTests
         var after = Fold(State(running).And(new ClusterChange.PutMove(move)), running.Seen(InstanceCondition.Failed, "out of memory"));
         Assert.Equal(Node1, after.Instances[Copy.Id].Node);
         Assert.Equal("out of memory", after.Apps[Spec.Id].LastTaskFailure?.Message);
+        Assert.Equal(0, InstanceLifecycle.Resume(after, Given.Noon).Outcome);
+        Assert.Equal(1, InstanceLifecycle.Resume(after, Given.Noon.AddSeconds(1)).Outcome);
     }
 
     [Fact]
