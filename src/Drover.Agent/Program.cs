@@ -1,10 +1,73 @@
+using Drover.Agent.Containers;
+using Drover.Agent.Containers.Docker;
+using Drover.Agent.Host;
+using Drover.Agent.Link;
+using Drover.Agent.Networks;
+using Drover.Agent.Reconcile;
+using Drover.Agent.Transfers;
+using Drover.Agent.Volumes;
+using Drover.Contracts.Hosting;
+using Drover.Core;
+
 namespace Drover.Agent;
 
 public static class Program
 {
-    public static int Main(string[] args)
+    public static async Task<int> Main(string[] args)
     {
-        Console.Error.WriteLine($"drover-agent: {args.Length} arguments");
-        return 0;
+        if (args is ["--help" or "-h"]) { Console.WriteLine(AgentOptionsReader.Usage); return 0; }
+        try
+        {
+            var options = AgentOptionsReader.Read(args, Environment.GetEnvironmentVariable, file => File.Exists(file) ? File.ReadAllText(file) : null);
+            if (!Environment.IsPrivilegedProcess) throw new OptionsInvalid("drover-agent mounts volumes and makes networks: run it as root");
+            using var identity = AgentIdentity.Read(options.Certificates, options.Node);
+            using var host = Build(options, identity);
+            await host.Services.GetRequiredService<IVolumeDriver>().Recover(CancellationToken.None);
+            await host.RunAsync();
+            return 0;
+        }
+        catch (Exception e) when (e is OptionsInvalid or InvalidOperationException or IOException or UnauthorizedAccessException)
+        {
+            await Console.Error.WriteLineAsync($"drover-agent: {e.Message}");
+            return e is OptionsInvalid ? 2 : 1;
+        }
+    }
+
+    private static IHost Build(AgentOptions options, AgentIdentity identity)
+    {
+        var builder = Microsoft.Extensions.Hosting.Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        builder.Logging.AddSimpleConsole(console => { console.SingleLine = true; console.TimestampFormat = "HH:mm:ss.fff "; console.UseUtcTimestamp = true; });
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning);
+        var services = builder.Services;
+        services.AddSingleton(options).AddSingleton(identity).AddSingleton(TimeProvider.System)
+            .AddSingleton<IChance, SystemChance>().AddSingleton<IHostCommands, HostCommands>();
+        services.AddVolumes(options);
+        services.AddTransfers(options);
+        // The plugin socket must listen before containers with an overlay start.
+        services.AddNetworks(options);
+        services.AddReconciling(options);
+        services.AddSingleton<ITicketKeySink, TicketKeySink>();
+        services.AddHostedService<ControlLink>();
+        return builder.Build();
+    }
+
+    private static void AddReconciling(this IServiceCollection services, AgentOptions options)
+    {
+        services.AddSingleton(new Ledger(options.StateFolder)).AddSingleton<Orders>().AddSingleton<KeyedLocks>();
+        services.AddSingleton<Outbox>().AddSingleton<IObservations>(s => s.GetRequiredService<Outbox>());
+        services.AddSingleton<IContainerNetworks, OrderedOverlays>();
+        services.AddSingleton<IContainerRuntime>(s => new DockerRuntime(options.DockerSocket, s.GetRequiredService<IContainerNetworks>(), s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<IVolumeOwner, VolumeOwner>().AddSingleton<NodeBook>().AddSingleton<InstanceWork>();
+        services.AddSingleton<IHealthProbe>(s => new HealthProbe(s.GetRequiredService<IContainerRuntime>(), options.Address, s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<HealthChecks>().AddSingleton<NodeFacts>();
+        services.AddSingleton<IStepWork, MoveWork>().AddSingleton<StepExecutor>();
+        services.AddSingleton<Reconciler>().AddHostedService(s => s.GetRequiredService<Reconciler>());
+        services.AddHostedService<NetworkKeeper>();
+    }
+
+    /// <summary>Hands the cluster's key to what checks tickets.</summary>
+    private sealed class TicketKeySink(TicketKey key) : ITicketKeySink
+    {
+        public void Learn(string publicKeyPem) => key.Set(publicKeyPem);
     }
 }

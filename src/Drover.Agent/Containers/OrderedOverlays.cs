@@ -4,8 +4,8 @@ using Drover.Core;
 
 namespace Drover.Agent.Containers;
 
-/// <summary>Overlays of the orders, as networks of the container engine.</summary>
-public sealed class OverlayContainerNetworks(Orders orders, IOverlay overlay, IDockerNetworks docker) : IContainerNetworks
+/// <summary>Overlays of the orders, as networks of the container engine. A container may be ordered together with its overlay: the overlay is made first, whoever comes first.</summary>
+public sealed class OrderedOverlays(Orders orders, IOverlay overlay, IDockerNetworks docker) : IContainerNetworks
 {
     public async Task Ensure(NetworkName network, CancellationToken cancel)
     {
