@@ -6,7 +6,7 @@ using Drover.Core;
 namespace Drover.ControlPlane.Agents;
 
 /// <summary>Who is connected, and what was asked of them and not answered yet. Steps outlive connections; logs do not.</summary>
-public sealed class AgentConnections(IChance chance) : IAgentConnections
+public sealed class AgentConnections(ICluster cluster, IChance chance) : IAgentConnections
 {
     private const int LogChunksWaiting = 256;
     private readonly Lock _lock = new();
@@ -21,11 +21,12 @@ public sealed class AgentConnections(IChance chance) : IAgentConnections
 
     public async Task<StepResult> Run(NodeId node, Step step, Action<StepProgress>? progress, CancellationToken cancel)
     {
-        var open = new OpenStep(node, step, progress);
+        // A step assumes the orders of the state it was decided in: a container is held before it is stopped.
+        var open = new OpenStep(node, step, progress, cluster.Current.Revision);
         lock (_lock)
         {
             if (!_steps.TryAdd(step.StepId, open)) throw new InvalidOperationException($"step '{step.StepId}' is already under way: whoever began it waits for its result");
-            if (_sessions.TryGetValue(node, out var session) && session.Ready) session.Send(new ToAgent { Step = step });
+            if (_sessions.TryGetValue(node, out var session)) SendDue(session, open);
         }
         try
         {
@@ -86,15 +87,32 @@ public sealed class AgentConnections(IChance chance) : IAgentConnections
     }
 
     /// <summary>Sends the first orders; from then on the session takes steps. Those that wait for an answer are sent (again).</summary>
-    internal void Ready(AgentSession session, Desired whole)
+    internal void Ready(AgentSession session, Desired whole, long revision)
     {
         lock (_lock)
         {
             if (!IsCurrent(session)) return;
             session.Send(new ToAgent { Desired = whole });
             session.Ready = true;
-            foreach (var open in _steps.Values) if (open.Node == session.Node) session.Send(new ToAgent { Step = open.Step });
+            Ordered(session, revision);
         }
+    }
+
+    /// <summary>The session has its orders as of this revision of the state: steps that waited for them follow.</summary>
+    internal void Ordered(AgentSession session, long revision)
+    {
+        lock (_lock)
+        {
+            session.Revision = revision;
+            foreach (var open in _steps.Values) if (open.Node == session.Node) SendDue(session, open);
+        }
+    }
+
+    private static void SendDue(AgentSession session, OpenStep open)
+    {
+        if (!session.Ready || session.Revision < open.Revision || ReferenceEquals(open.SentOn, session)) return;
+        open.SentOn = session;
+        session.Send(new ToAgent { Step = open.Step });
     }
 
     internal bool IsCurrent(AgentSession session)
@@ -169,8 +187,10 @@ public sealed class AgentConnections(IChance chance) : IAgentConnections
         }
     }
 
-    private sealed class OpenStep(NodeId node, Step step, Action<StepProgress>? progress)
+    private sealed class OpenStep(NodeId node, Step step, Action<StepProgress>? progress, long revision)
     {
+        public long Revision => revision;
+        public AgentSession? SentOn { get; set; }
         public NodeId Node => node;
         public Step Step => step;
         public Action<StepProgress>? Progress => progress;
@@ -199,6 +219,8 @@ public sealed class AgentSession(NodeId node, CancellationToken outer) : IDispos
     public string? EndedBecause { get; private set; }
     /// <summary>It got its orders: steps and log requests may follow.</summary>
     public bool Ready { get; set; }
+    /// <summary>Revision of the state its orders are of.</summary>
+    public long Revision { get; set; }
     public IAsyncEnumerable<ToAgent> Orders => _orders.Reader.ReadAllAsync(_ended.Token);
 
     /// <summary>False: it does not take what is sent. Such a connection is ended; the agent gets everything anew on the next.</summary>

@@ -112,16 +112,22 @@ public sealed partial class AgentLinkService(
         var ordered = DesiredState.For(state, session.Node);
         var whole = ordered.Clone();
         whole.Generation = Generation(state);
-        connections.Ready(session, whole);
+        connections.Ready(session, whole, state.Revision);
         await foreach (var commit in commits)
         {
-            if (commit.After.Revision <= state.Revision || !DesiredState.MayDiffer(state, commit.After)) continue;
-            var next = DesiredState.For(commit.After, session.Node);
-            var change = DesiredState.Change(ordered, next);
-            (state, ordered) = (commit.After, next);
-            if (change is null) continue;
-            change.Generation = Generation(commit.After);
-            session.Send(new ToAgent { Change = change });
+            if (commit.After.Revision <= state.Revision) continue;
+            if (DesiredState.MayDiffer(state, commit.After))
+            {
+                var next = DesiredState.For(commit.After, session.Node);
+                var change = DesiredState.Change(ordered, next);
+                (state, ordered) = (commit.After, next);
+                if (change is not null)
+                {
+                    change.Generation = Generation(commit.After);
+                    session.Send(new ToAgent { Change = change });
+                }
+            }
+            connections.Ordered(session, commit.After.Revision);
         }
     }
 
