@@ -136,7 +136,7 @@ public sealed class InstanceWork(
     private async Task Give(DesiredInstance wanted, AgentStep.Mount mount, CancellationToken cancel)
     {
         if (orders.Current.Volumes.GetValueOrDefault(mount.Volume) is not { Base: "" }) return;
-        if (await book.Replica(mount.Volume, cancel) is not { } here) return;
+        if (await book.Replica(mount.Volume, cancel) is not { } here || !owners.IsEmpty(here.MountPath)) return;
         owners.GiveIfEmpty(here.MountPath, await containers.OwnerOf(new(wanted.TaskId), mount.ContainerPath, cancel));
     }
 

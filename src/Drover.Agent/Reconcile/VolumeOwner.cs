@@ -6,15 +6,20 @@ namespace Drover.Agent.Reconcile;
 /// <summary>Gives a fresh volume to whom the image says, so that the image's user can write.</summary>
 public interface IVolumeOwner
 {
+    /// <summary>False: it holds data, nobody needs to be asked whose it should be.</summary>
+    bool IsEmpty(string mountPath);
+
     /// <summary>Sets owner and mode of the mounted folder while it is still empty; what holds data is left as it is. Repeatable.</summary>
     void GiveIfEmpty(string mountPath, MountOwner owner);
 }
 
 public sealed partial class VolumeOwner : IVolumeOwner
 {
+    public bool IsEmpty(string mountPath) => !Directory.EnumerateFileSystemEntries(mountPath).Any();
+
     public void GiveIfEmpty(string mountPath, MountOwner owner)
     {
-        if (Directory.EnumerateFileSystemEntries(mountPath).Any()) return;
+        if (!IsEmpty(mountPath)) return;
         if (ChangeOwner(mountPath, (uint)owner.Uid, (uint)owner.Gid) != 0)
             throw new IOException($"cannot give {mountPath} to {owner.Uid}:{owner.Gid}: {Marshal.GetLastPInvokeErrorMessage()}. The agent must run as root");
         if (ChangeMode(mountPath, (uint)(owner.Mode & 0xFFF)) != 0) throw new IOException($"cannot set the mode of {mountPath}: {Marshal.GetLastPInvokeErrorMessage()}");

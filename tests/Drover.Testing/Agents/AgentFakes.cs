@@ -78,6 +78,7 @@ public sealed class FakeOverlay : IOverlay
 public sealed class FakeOwners : IVolumeOwner
 {
     public ConcurrentDictionary<string, MountOwner> Given { get; } = new();
+    public bool IsEmpty(string mountPath) => !Given.ContainsKey(mountPath);
     public void GiveIfEmpty(string mountPath, MountOwner owner) => Given[mountPath] = owner;
 }
 
