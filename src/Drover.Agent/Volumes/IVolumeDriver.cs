@@ -39,7 +39,7 @@ public interface IVolumeDriver
     Task<VolumeOutcome> Promote(VolumeName volume, SnapshotName from, Epoch epoch, CancellationToken cancel);
 
     /// <summary>Sealed live data takes no writes; unsealing gives it back. <see cref="VolumeOutcomeKind.Busy"/>, and not sealed, when a process has a file of it
-    /// open for writing: what it wrote after the seal would be lost silently.</summary>
+    /// open for writing through a mount, its container's own too: what it wrote after the seal would be lost silently.</summary>
     Task<VolumeOutcome> Seal(VolumeName volume, bool isSealed, Epoch epoch, CancellationToken cancel);
 
     /// <summary>Makes the live data visible at <see cref="ReplicaView.MountPath"/>. Refused when sealed or of another epoch.</summary>

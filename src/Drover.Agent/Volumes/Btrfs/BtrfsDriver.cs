@@ -90,7 +90,7 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
         if (live.ReceivedUuid != Guid.Empty) return VolumeOutcome.Conflict($"{path} has a received uuid although it is live data: it was changed by hand; make live data anew by a move");
         Subvolume.SetReadOnly(path, isSealed);
         if (!isSealed) return VolumeOutcome.Done;
-        var writers = OpenFiles.Of(Native.DeviceOf(path) ?? 0, onlyWriters: true);
+        var writers = OpenFiles.Of(Native.DeviceOf(path) ?? 0, onlyWriters: true, Namespaces.Showing(_pool, path));
         if (writers.Count == 0) return VolumeOutcome.Done;
         Subvolume.SetReadOnly(path, false);
         return VolumeOutcome.Busy($"volume {volume} is open for writing by {string.Join(", ", writers)}: stop them, then repeat");

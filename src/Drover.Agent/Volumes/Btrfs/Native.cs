@@ -7,7 +7,7 @@ namespace Drover.Agent.Volumes.Btrfs;
 /// <summary>Linux calls that .NET has no name for. Numbers and layouts from linux/fs.h, linux/stat.h, linux/mount.h, linux/fcntl.h.</summary>
 internal static partial class Native
 {
-    public const int ErrorPermission = 1, ErrorNoEntry = 2, ErrorBusy = 16, ErrorExists = 17, ErrorInvalid = 22, ErrorNotEmpty = 39;
+    public const int ErrorPermission = 1, ErrorNoEntry = 2, ErrorBusy = 16, ErrorExists = 17, ErrorInvalid = 22, ErrorNotThisKind = 25, ErrorNotEmpty = 39;
     private const int OpenDirectory = 0x10000, OpenCloseOnExec = 0x80000;
     private const int FcntlSetPipeSize = 1031;
     private const ulong MountNoSuid = 2, MountNoDevices = 4, MountRemount = 32, MountBind = 4096;

@@ -10,12 +10,15 @@ internal static class OpenFiles
 
     /// <summary>At most eight, as text for people: `mongod (pid 4711)`.</summary>
     /// <param name="device">Number of the subvolume's device.</param>
-    public static IReadOnlyList<string> Of(ulong device, bool onlyWriters)
+    /// <param name="among">Mount namespaces to look in; null: all.</param>
+    public static IReadOnlyList<string> Of(ulong device, bool onlyWriters, IReadOnlySet<string>? among = null)
     {
+        if (among is { Count: 0 }) return [];
         var found = new List<string>();
         foreach (var process in Directory.EnumerateDirectories("/proc"))
         {
             if (!char.IsAsciiDigit(process[^1])) continue;
+            if (among is not null && (Namespaces.Of(process) is not { } name || !among.Contains(name))) continue;
             if (HoldsFile(process, device, onlyWriters) || HoldsMapping(process, device)) found.Add($"{NameOf(process)} (pid {Path.GetFileName(process)})");
             if (found.Count == Largest) break;
         }

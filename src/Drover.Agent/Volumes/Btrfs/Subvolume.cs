@@ -34,7 +34,7 @@ internal static unsafe class Subvolume
         if (Native.Ioctl(folder, GetInfo, info) < 0)
         {
             var error = Marshal.GetLastPInvokeError();
-            return error is Native.ErrorInvalid or Native.ErrorNoEntry ? null : throw Native.Failed("subvolume info of", path, error);
+            return error is Native.ErrorInvalid or Native.ErrorNoEntry or Native.ErrorNotThisKind ? null : throw Native.Failed("subvolume info of", path, error);
         }
         // The call answers for any directory inside a subvolume; only the subvolume's own root has inode 256, which is what a
         // flags call insists on.

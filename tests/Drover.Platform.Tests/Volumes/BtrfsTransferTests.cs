@@ -1,0 +1,167 @@
+using Drover.Agent.Transfers;
+using Drover.Agent.Volumes;
+using Drover.Core;
+using Drover.Testing;
+using Xunit;
+
+#pragma warning disable RS0030 // one test needs a process of its own
+
+namespace Drover.Platform.Tests.Volumes;
+
+/// <summary>Rounds between real pools over TLS, and what only real btrfs can get wrong.</summary>
+[Trait("needs", "root")]
+public sealed class BtrfsTransferTests(ITestOutputHelper output)
+{
+    private static readonly VolumeName Db = BtrfsPair.Db;
+
+    private static byte[] Noise(int bytes, int seed)
+    {
+        var noise = new byte[bytes];
+        var chance = new SeededChance(seed);
+        for (var i = 0; i + 16 <= bytes; i += 16) chance.NewGuid().TryWriteBytes(noise.AsSpan(i));
+        return noise;
+    }
+
+    [Fact]
+    public async Task Seed_rounds_and_a_final_one_bring_the_same_contents()
+    {
+        await using var pair = await BtrfsPair.Open();
+        pair.Source.Write(Db, "big", Noise(50_000_000, 1));
+        await pair.Send("s1");
+        pair.Source.Write(Db, "dir/b", Noise(100_000, 2));
+        await pair.Send("s2", "s1");
+        pair.Source.Delete(Db, "dir/b");
+        pair.Source.Write(Db, "c", Noise(100_000, 3));
+        var final = await pair.Send("s3", "s2", final: true);
+        var time = TimeProvider.System;
+        var began = time.GetTimestamp();
+        Assert.True((await pair.Target.Driver.Promote(Db, new("s3"), new(2), default)).Ok);
+        var promoted = time.GetElapsedTime(began);
+        Assert.True((await pair.Target.Driver.Mount(Db, new(2), default)).Ok);
+        output.WriteLine($"final round: {final.ElapsedUs / 1000.0} ms (seal and snapshot {final.SnapshotUs / 1000.0}, send {final.SendUs / 1000.0}, of it sync {final.SyncUs / 1000.0}); promote {promoted.TotalMilliseconds}, with mount {time.GetElapsedTime(began).TotalMilliseconds} ms");
+        Assert.Equal(pair.Source.Contents(Db, new(1)), pair.Target.Contents(Db, new(2)));
+        Assert.InRange(final.Bytes, 100_000, 300_000);
+    }
+
+    [Fact]
+    public async Task A_killed_send_fails_the_round_clearly_and_leaves_nothing()
+    {
+        var killer = new KillingCommands();
+        await using var pair = await BtrfsPair.Open(sourceCommands: killer);
+        pair.Source.Write(Db, "big", Noise(20_000_000, 1));
+        var failed = await Assert.ThrowsAsync<RoundFailed>(() => pair.Send("s1"));
+        Assert.Contains("btrfs send", failed.Message, StringComparison.Ordinal);
+        Assert.Null(await pair.Target.Driver.Inspect(Db, default));
+        await pair.Send("s1");
+        Assert.True((await pair.Target.Driver.Promote(Db, new("s1"), new(2), default)).Ok);
+        Assert.Equal(pair.Source.Contents(Db, new(1)), pair.Target.Contents(Db, new(2)));
+    }
+
+    [Fact]
+    public async Task A_volume_with_a_subvolume_inside_is_refused_not_copied_without_it()
+    {
+        await using var pool = await LoopPool.Make();
+        await pool.Driver.Recover(default);
+        await pool.Driver.CreateEmpty(Db, new(1), default);
+        await pool.Driver.Mount(Db, new(1), default);
+        await LoopPool.Run("btrfs", "subvolume", "create", Path.Combine(pool.MountRoot, "db", "inner"));
+        var outcome = await pool.Driver.Snapshot(Db, new("s1"), new(1), default);
+        Assert.Equal(VolumeOutcomeKind.Conflict, outcome.Kind);
+        Assert.Contains("subvolume", outcome.Message, StringComparison.Ordinal);
+        Assert.True((await pool.Driver.Remove(Db, new([], false, Epoch.None, true), default)).Ok);
+        Assert.Null(await pool.Driver.Inspect(Db, default));
+    }
+
+    [Fact]
+    public async Task A_writer_in_a_container_keeps_the_seal_away_after_the_host_unmounted()
+    {
+        await using var pool = await LoopPool.Make();
+        await pool.Driver.Recover(default);
+        await pool.Driver.CreateEmpty(Db, new(1), default);
+        await pool.Driver.Mount(Db, new(1), default);
+        var file = Path.Combine(pool.MountRoot, "db", "log");
+        // A mount namespace of its own, as a container's, with a file open for writing; it says so when it has it, and ends when its input does.
+        var start = new System.Diagnostics.ProcessStartInfo("unshare", ["-m", "--propagation", "private", "bash", "-c", $"exec 3>>{file}; echo open; read -r _"]) { RedirectStandardInput = true, RedirectStandardOutput = true };
+        using var container = System.Diagnostics.Process.Start(start)!;
+        Assert.Equal("open", await container.StandardOutput.ReadLineAsync());
+        Assert.True((await pool.Driver.Unmount(Db, default)).Ok);
+        var outcome = await pool.Driver.Seal(Db, true, new(1), default);
+        Assert.Equal(VolumeOutcomeKind.Busy, outcome.Kind);
+        Assert.Contains("bash", outcome.Message, StringComparison.Ordinal);
+        container.StandardInput.Close();
+        await container.WaitForExitAsync();
+        Assert.True((await pool.Driver.Seal(Db, true, new(1), default)).Ok);
+    }
+
+    [Fact]
+    public async Task A_pool_that_is_none_is_refused_with_what_to_do()
+    {
+        using var folder = new TemporaryFolder();
+        var driver = new Drover.Agent.Volumes.Btrfs.BtrfsDriver(folder.Path, folder.Path, new Drover.Agent.Host.HostCommands(), new SeededChance(1));
+        var failed = await Assert.ThrowsAsync<InvalidOperationException>(() => driver.Recover(default));
+        Assert.Contains("mount", failed.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Data_without_a_ledger_is_left_alone()
+    {
+        await using var pool = await LoopPool.Make();
+        await pool.Driver.Recover(default);
+        await pool.Driver.CreateEmpty(Db, new(1), default);
+        await pool.Driver.Mount(Db, new(1), default);
+        pool.Write(Db, "a", [1]);
+        await pool.Driver.Unmount(Db, default);
+        var before = pool.Contents(Db, new(1));
+        File.Delete(Path.Combine(pool.Pool, "volumes", "db", "ledger.json"));
+        await pool.Restart();
+        await pool.Driver.Recover(default);
+        Assert.Equal(VolumeOutcomeKind.Conflict, (await pool.Driver.CreateEmpty(Db, new(1), default)).Kind);
+        Assert.NotNull((await pool.Driver.Inspect(Db, default))!.ForeignTrace);
+        Assert.Equal(before, pool.Contents(Db, new(1)));
+    }
+
+    /// <summary>Not a test of right and wrong: says where the time of a cutover goes. Run by name.</summary>
+    [Fact(Explicit = true)]
+    public async Task Times_of_the_verbs_of_a_cutover()
+    {
+        await using var pool = await LoopPool.Make();
+        var (driver, time) = (pool.Driver, TimeProvider.System);
+        await driver.Recover(default);
+        await driver.CreateEmpty(Db, new(1), default);
+        for (var i = 0; i < 5; i++)
+        {
+            await driver.Mount(Db, new(1), default);
+            pool.Write(Db, "a", Noise(100_000, i));
+            await driver.Sync(default);
+            var marks = new List<string>();
+            foreach (var (name, verb) in new (string, Func<Task>)[]
+            {
+                ("unmount", () => driver.Unmount(Db, default)), ("seal", () => driver.Seal(Db, true, new(1), default)),
+                ("snapshot", () => driver.Snapshot(Db, new($"s{i}"), new(1), default)), ("unseal", () => driver.Seal(Db, false, new(1), default)),
+                ("promote", () => driver.Promote(Db, new($"s{i}"), new(1), default)), ("mount", () => driver.Mount(Db, new(1), default)),
+            })
+            {
+                var began = time.GetTimestamp();
+                await verb();
+                marks.Add($"{name} {time.GetElapsedTime(began).TotalMilliseconds:F1}");
+            }
+            output.WriteLine(string.Join(", ", marks) + " ms");
+        }
+    }
+
+    /// <summary>Not a test of right and wrong: says how fast it goes here. Run by name.</summary>
+    [Fact(Explicit = true)]
+    public async Task Rate_of_one_gibibyte()
+    {
+        await using var pair = await BtrfsPair.Open(mebibytes: 3000);
+        for (var i = 0; i < 16; i++) pair.Source.Write(Db, $"f{i}", Noise(64 << 20, i));
+        await pair.Source.Driver.Sync(default);
+        var round = await pair.Send("s1");
+        output.WriteLine($"over TLS: {round.Bytes} bytes in {round.ElapsedUs / 1000} ms ({round.Bytes / (double)round.ElapsedUs:F0} MB/s), sync {round.SyncUs / 1000} ms");
+        await using var bare = await LoopPool.Make(3000);
+        var began = TimeProvider.System.GetTimestamp();
+        await LoopPool.Run("bash", "-c", $"set -o pipefail; btrfs send -q --proto 2 {pair.Source.Pool}/volumes/db/snapshots/s1/data | btrfs receive -q {bare.Pool}; btrfs filesystem sync {bare.Pool}");
+        output.WriteLine($"bare pipe with sync: {TimeProvider.System.GetElapsedTime(began).TotalMilliseconds:F0} ms");
+        Assert.True(round.Bytes > 1L << 30);
+    }
+}
