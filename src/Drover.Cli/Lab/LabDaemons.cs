@@ -27,6 +27,16 @@ public sealed class LabDaemons(HostPrograms programs, LabLayout layout, LabMachi
         return new(machine, role, pid, started.StartTime);
     }
 
+    /// <summary>
+    /// After a killed Docker daemon: ends the containerd it left, and removes that one's pid file. A daemon that starts would take the
+    /// pid, by now a zombie or another process, for a containerd that answers soon, and give up waiting for it. Containers stay.
+    /// </summary>
+    public async Task ClearAfterDocker(string node, CancellationToken cancel)
+    {
+        foreach (var pid in cgroups.Processes(layout.CgroupOf(node, Dockerd)).Where(p => ProcessTable.Find(p)?.Program == "containerd")) ProcessTable.Signal(pid, 9);
+        await programs.Require("nsenter", [$"--mount={layout.MountFile(node)}", "rm", "-f", "/run/docker/containerd/containerd.pid"], cancel);
+    }
+
     /// <summary>The last lines of a process's log, for a failure message.</summary>
     public string Tail(string machine, string role)
     {

@@ -31,6 +31,7 @@ public sealed class LabDown(HostPrograms programs, LabLayout layout, LabProgress
             progress.Say("links, namespaces, mounts and loop devices removed");
             await Until(() => _cgroups.TryRemove(layout.Cgroup), "its cgroups to be empty", cancel);
             _cgroups.RemoveTopIfEmpty();
+            progress.Say("cgroups removed");
             await RemoveFolder(cancel);
         }
         HostFolders.RemoveWithLastLab();

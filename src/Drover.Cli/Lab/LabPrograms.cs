@@ -14,7 +14,7 @@ public sealed record LabPrograms(string Control, string Agent)
         return new(One("drover-control", "Drover.ControlPlane"), One("drover-agent", "Drover.Agent"));
 
         string One(string program, string project) =>
-            folders.SelectMany(f => new[] { Path.Combine(f, program, program), Path.Combine(f, project, flavour, program) }).FirstOrDefault(File.Exists)
+            folders.SelectMany(f => new[] { Path.Combine(f, project, flavour, program), Path.Combine(f, program, program) }).FirstOrDefault(File.Exists)
             ?? throw new LabException($"{program} is not beside this program ({here}): run eng/setup.sh, or name the folder that holds it in DROVER_PROGRAMS");
     }
 }

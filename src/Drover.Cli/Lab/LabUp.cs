@@ -8,7 +8,7 @@ namespace Drover.Cli.Lab;
 /// <summary>Makes a lab, or starts again what is missing of one. Each step looks first whether it is already done.</summary>
 public sealed class LabUp(HostPrograms programs, LabLayout layout, LabProgress progress)
 {
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200), DaemonPatience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200), DaemonPatience = TimeSpan.FromMinutes(3);
 
     private readonly Cgroups _cgroups = new();
     private readonly LabMachines _machines = new(programs, layout);
@@ -33,11 +33,11 @@ public sealed class LabUp(HostPrograms programs, LabLayout layout, LabProgress p
     }
 
     /// <summary>Starts one process of a lab that is up; nothing when it already runs.</summary>
-    public void Start(LabPlan plan, string machine, string role)
+    public async Task Start(LabPlan plan, string machine, string role, CancellationToken cancel)
     {
         plan.AddressOf(machine);
         using var only = LabLock.Take(layout);
-        Begin(plan, machine, role);
+        await Begin(plan, machine, role, cancel);
     }
 
     private async Task MakeGround(LabPlan plan, CancellationToken cancel)
@@ -52,7 +52,7 @@ public sealed class LabUp(HostPrograms programs, LabLayout layout, LabProgress p
     private async Task StartControl(LabPlan plan, CancellationToken cancel)
     {
         foreach (var node in plan.Nodes) await Daemons.MakeCertificate(plan, node, cancel);
-        if (!Begin(plan, LabPlan.Master, LabDaemons.Control)) return;
+        if (!await Begin(plan, LabPlan.Master, LabDaemons.Control, cancel)) return;
         await Await(plan, LabPlan.Master, LabDaemons.Control, "to answer", () => Answers(plan, cancel), cancel);
         progress.Say($"control plane answers at {plan.ControlUrl} (plain HTTP without a token: only this machine and the lab reach it)");
     }
@@ -61,14 +61,14 @@ public sealed class LabUp(HostPrograms programs, LabLayout layout, LabProgress p
     {
         await _machines.MakePool(plan, node.Name, cancel);
         await _machines.MakeMounts(node.Name, cancel);
-        if (Begin(plan, node.Name, LabDaemons.Dockerd))
+        if (await Begin(plan, node.Name, LabDaemons.Dockerd, cancel))
         {
             await Await(plan, node.Name, LabDaemons.Dockerd, "to answer", async () => (await Docker(node.Name, ["version"], cancel)).Ok, cancel);
             progress.Say($"{node.Name}: Docker answers");
         }
         await LoadImages(node.Name, archive, cancel);
         await control;
-        if (Begin(plan, node.Name, LabDaemons.Agent)) progress.Say($"{node.Name}: agent started ({string.Join(", ", node.Attributes.Select(a => $"{a.Key}:{a.Value}"))})");
+        if (await Begin(plan, node.Name, LabDaemons.Agent, cancel)) progress.Say($"{node.Name}: agent started ({string.Join(", ", node.Attributes.Select(a => $"{a.Key}:{a.Value}"))})");
     }
 
     private async Task LoadImages(string node, ImageArchive archive, CancellationToken cancel)
@@ -81,16 +81,20 @@ public sealed class LabUp(HostPrograms programs, LabLayout layout, LabProgress p
     }
 
     /// <summary>True when it was started, false when it ran already.</summary>
-    private bool Begin(LabPlan plan, string machine, string role)
+    private async Task<bool> Begin(LabPlan plan, string machine, string role, CancellationToken cancel)
     {
+        if (Runs(machine, role)) return false;
+        if (role == LabDaemons.Dockerd && machine != LabPlan.Master) await Daemons.ClearAfterDocker(machine, cancel);
         lock (_recording)
         {
             var record = LabRecord.Read(layout);
-            if (record.Processes.Any(p => (p.Machine, p.Role) == (machine, role) && ProcessTable.Runs(p.Pid, p.StartTime))) return false;
             record.With(Daemons.Start(plan, machine, role)).Write(layout);
             return true;
         }
     }
+
+    private bool Runs(string machine, string role) =>
+        LabRecord.Read(layout).Processes.Any(p => (p.Machine, p.Role) == (machine, role) && ProcessTable.Runs(p.Pid, p.StartTime));
 
     private async Task AwaitAgents(LabPlan plan, CancellationToken cancel)
     {

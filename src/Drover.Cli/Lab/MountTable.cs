@@ -16,7 +16,7 @@ public static class MountTable
 
     public static bool IsMounted(string path) => Read().Any(m => m.Path == path);
 
-    internal static MountEntry Parse(string line)
+    public static MountEntry Parse(string line)
     {
         var fields = line.Split(' ');
         var end = Array.IndexOf(fields, "-");

@@ -11,11 +11,11 @@ internal static class StartCommand
         var machine = LabCommands.Machine();
         var process = new Argument<string>("process") { Description = "control, dockerd or agent" };
         var command = new Command("start", "Start a process of a machine again; nothing when it runs") { name, machine, process };
-        command.Does((parsed, _) =>
+        command.Does(async (parsed, cancel) =>
         {
             var layout = LabCommands.Layout(parsed, name);
-            new LabUp(new HostPrograms(), layout, LabCommands.Progress(parsed)).Start(LabRecord.Read(layout).Plan, parsed.GetValue(machine)!, parsed.GetValue(process)!);
-            return Task.FromResult(0);
+            await new LabUp(new HostPrograms(), layout, LabCommands.Progress(parsed)).Start(LabRecord.Read(layout).Plan, parsed.GetValue(machine)!, parsed.GetValue(process)!, cancel);
+            return 0;
         });
         return command;
     }
