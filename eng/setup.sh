@@ -77,11 +77,17 @@ if [ "$(cat "$stamp" 2>/dev/null)" = "$now" ] && [ -x $out/drover/drover ] && [ 
   say "programs: unchanged since they were published"
   exit 0
 fi
+# Compiled ahead (ReadyToRun): the first move after a start would else wait for the compiler.
+case "$(uname -m)" in
+  x86_64) machine=linux-x64 ;;
+  aarch64) machine=linux-arm64 ;;
+  *) fail "this machine is $(uname -m): Drover is published for x86_64 and aarch64" ;;
+esac
 publish_one() {
   local started=$SECONDS
   say "publishing $2"
   local log; log=$(mktemp)
-  if ! dotnet publish "src/$1/$1.csproj" -c Release -o "$out/$2" -nologo -v quiet >"$log" 2>&1; then
+  if ! dotnet publish "src/$1/$1.csproj" -c Release -r "$machine" --self-contained false -p:PublishReadyToRun=true -o "$out/$2" -nologo -v quiet >"$log" 2>&1; then
     cat "$log" >&2; rm -f "$log"; fail "$2 could not be published"
   fi
   rm -f "$log"

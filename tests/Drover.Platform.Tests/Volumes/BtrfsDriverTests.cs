@@ -4,6 +4,8 @@ using Xunit;
 namespace Drover.Platform.Tests.Volumes;
 
 /// <summary>The laws of a volume driver on real btrfs.</summary>
+// One after the other: a process being started by one test holds, until it execs, the files that another has open, and so keeps its volume busy.
+[Collection("pools")]
 [Trait("needs", "root")]
 public sealed class BtrfsDriverTests : VolumeDriverSuite
 {

@@ -9,6 +9,8 @@ using Xunit;
 namespace Drover.Platform.Tests.Volumes;
 
 /// <summary>Rounds between real pools over TLS, and what only real btrfs can get wrong.</summary>
+// One after the other: a process being started by one test holds, until it execs, the files that another has open, and so keeps its volume busy.
+[Collection("pools")]
 [Trait("needs", "root")]
 public sealed class BtrfsTransferTests(ITestOutputHelper output)
 {
