@@ -59,8 +59,12 @@ public sealed class LabTests : IAsyncLifetime
         var before = await Machine.Look(One, Two);
         await Must([.. OneUp, "--nodes", "1"]);
         await OnNode1("docker", "run", "--detach", "--env", "POSTGRES_PASSWORD=secret", "postgres");
-        var all = new Cgroups().Processes(new LabLayout(One).Cgroup);
-        Assert.Contains(all, p => ProcessTable.Find(p)?.Program.StartsWith("postgres", StringComparison.Ordinal) == true);
+        // The container's processes come a moment after `docker run` returns.
+        using var giveUp = new CancellationTokenSource(TimeSpan.FromSeconds(60), TimeProvider.System);
+        using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(50), TimeProvider.System);
+        IReadOnlyList<int> all;
+        do all = [.. new Cgroups().Processes(new LabLayout(One).Cgroup)];
+        while (!all.Any(p => ProcessTable.Find(p)?.Program.StartsWith("postgres", StringComparison.Ordinal) == true) && await tick.WaitForNextTickAsync(giveUp.Token));
         foreach (var pid in all) ProcessTable.Signal(pid, 9);
         foreach (var pid in all) await Ended(pid);
 
