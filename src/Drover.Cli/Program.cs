@@ -8,6 +8,8 @@ public static class Program
 {
     public static async Task<int> Main(string[] args)
     {
+        // A pipe has no width: lines must not be broken there, scripts cut them.
+        if (Console.IsOutputRedirected) Spectre.Console.AnsiConsole.Profile.Width = 1000;
         var root = RootCommands.Build();
         var parsed = root.Parse(args);
         try

@@ -28,7 +28,9 @@ public sealed class BrowserTests(LabFixture lab)
         });
         var page = await browser.NewPageAsync();
         var url = $"http://{AddressOf(Node1)}:8060/";
-        await Until("the app to answer", async () => (await page.GotoAsync(url))?.Ok == true);
+        using var http = new HttpClient();
+        await Until("the app to answer", async () => (await http.GetAsync(new Uri(url + "v1"))).IsSuccessStatusCode);
+        await page.GotoAsync(url);
         foreach (var title in Titles)
         {
             await page.FillAsync("#new-todo", title);

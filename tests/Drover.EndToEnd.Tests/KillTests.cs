@@ -95,8 +95,8 @@ public sealed class KillTests(LabFixture lab) : IAsyncLifetime
     public async Task The_send_is_killed_and_the_round_is_done_again()
     {
         var move = await BeginAndReach("Seeding");
-        // In the source's namespaces, by the pid of its own send: processes of other labs are not touched.
-        var pids = await On(Node1, "pgrep", "-f", $"btrfs send .*{Name}/{Node1}/pool/volumes/{Data}/");
+        // By the pool's path in its arguments: no other send is touched. The brackets keep the search from finding itself.
+        var pids = await On(Node1, "pgrep", "-f", $"[b]trfs send .*{Name}/{Node1}/pool/volumes/{Data}/");
         foreach (var pid in pids.Split('\n', StringSplitOptions.RemoveEmptyEntries)) await On(Node1, "kill", "-9", pid.Trim());
         await EndsWell(move);
     }

@@ -24,6 +24,7 @@ public sealed class ControlLink(
     /// <summary>Log streams that may be open at once, and chunks of each that may wait.</summary>
     private const int LogStreams = 32;
     private static readonly TimeSpan PingAfter = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan MeasureEvery = TimeSpan.FromSeconds(10);
     private readonly ConcurrentDictionary<string, CancellationTokenSource> _logs = new();
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -64,7 +65,7 @@ public sealed class ControlLink(
         welcomed();
         foreach (var sink in ticketKeys) sink.Learn(welcome.TicketKeyPem);
         log.LogInformation("Connected to {Control}, cluster {Cluster}", options.Control, welcome.Cluster);
-        Task[] parts = [Read(call.ResponseStream, over.Token), Write(call.RequestStream, over.Token), Beat(TimeSpan.FromSeconds(Math.Max(1, welcome.HeartbeatSeconds)), over.Token)];
+        Task[] parts = [Read(call.ResponseStream, over.Token), Write(call.RequestStream, over.Token), Beat(TimeSpan.FromSeconds(Math.Max(1, welcome.HeartbeatSeconds)), over.Token), Measure(over.Token)];
         var first = await Task.WhenAny(parts);
         await over.CancelAsync();
         foreach (var open in _logs.Values) await open.CancelAsync();
@@ -109,6 +110,14 @@ public sealed class ControlLink(
                 Heartbeat = new Heartbeat { Pool = new() { TotalBytes = space.Total.Bytes, FreeBytes = space.Free.Bytes }, AgentMemoryBytes = Environment.WorkingSet },
             });
         }
+    }
+
+    /// <summary>Sizes of volumes as they grow. Apart from the heartbeat: measuring a large volume that changes takes its time.</summary>
+    private async Task Measure(CancellationToken cancel)
+    {
+        using var timer = new PeriodicTimer(MeasureEvery, time);
+        while (await timer.WaitForNextTickAsync(cancel))
+            foreach (var changed in await facts.ChangedSizes(cancel)) outbox.Tell(new FromAgent { Volume = changed });
     }
 
     private async Task SendLog(LogRequest request, CancellationToken cancel)

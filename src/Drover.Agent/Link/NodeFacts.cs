@@ -3,12 +3,15 @@ using System.Reflection;
 using Drover.Agent.Reconcile;
 using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
+using Drover.Core;
 
 namespace Drover.Agent.Link;
 
 /// <summary>What this node says of itself when it meets the control plane.</summary>
 public sealed class NodeFacts(AgentOptions options, IVolumeDriver volumes, Orders orders, Reconciler reconciler)
 {
+    private readonly Dictionary<VolumeName, long> _told = [];
+
     public async Task<Hello> Hello(CancellationToken cancel)
     {
         var space = await volumes.Space(cancel);
@@ -29,6 +32,21 @@ public sealed class NodeFacts(AgentOptions options, IVolumeDriver volumes, Order
         hello.Instances.AddRange(reconciler.Observed());
         foreach (var replica in await volumes.List(cancel)) hello.Volumes.Add(NodeBook.Observed(replica, orders.Current.Volumes.GetValueOrDefault(replica.Name)));
         return hello;
+    }
+
+    /// <summary>Live volumes whose size differs by more than a hundredth from what was told last: each telling is a write of the cluster's store.</summary>
+    public async Task<IReadOnlyList<VolumeObserved>> ChangedSizes(CancellationToken cancel)
+    {
+        var changed = new List<VolumeObserved>();
+        foreach (var replica in await volumes.List(cancel))
+        {
+            if (!replica.HasLive) continue;
+            var told = _told.GetValueOrDefault(replica.Name);
+            if (Math.Abs(replica.Used.Bytes - told) * 100 <= told) continue;
+            _told[replica.Name] = replica.Used.Bytes;
+            changed.Add(NodeBook.Observed(replica, orders.Current.Volumes.GetValueOrDefault(replica.Name)));
+        }
+        return changed;
     }
 
     private static string Version => typeof(NodeFacts).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";

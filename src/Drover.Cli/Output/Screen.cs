@@ -19,12 +19,7 @@ public static class Screen
         return table;
     }
 
-    public static void Write(Table table)
-    {
-        // A pipe has no width: rows must not wrap there, scripts cut them by line.
-        if (!Terminal) AnsiConsole.Profile.Width = 400;
-        AnsiConsole.Write(table);
-    }
+    public static void Write(Table table) => AnsiConsole.Write(table);
 
     public static void Json<T>(T value, JsonTypeInfo<T> type) => Console.Out.WriteLine(JsonSerializer.Serialize(value, type));
 

@@ -123,7 +123,6 @@ public static class MoveCommand
 
     private static void Write(MoveView move)
     {
-        if (!Screen.Terminal) AnsiConsole.Profile.Width = 160;
         AnsiConsole.Write(MoveDrawing.Draw(move));
         AnsiConsole.WriteLine();
     }
