@@ -65,7 +65,7 @@ browser() { CHROMIUM=${CHROMIUM:-$(command -v chromium || command -v chromium-br
 
 headline "Set-up"
 eng/setup.sh
-if ./drover lab status --name lab >/dev/null 2>&1; then fail "a lab is up already, and what is in it is yours: ./drover lab down first"; fi
+if [ -e /var/lib/drover-lab/lab/lab.json ]; then fail "a lab is up already, and what is in it is yours: ./drover lab down first"; fi
 mkdir -p "$out/browser" && cp examples/todomvc/browser/*.json examples/todomvc/browser/*.mjs "$out/browser/"
 [ -d "$out/browser/node_modules/playwright-core" ] || (cd "$out/browser" && npm ci --silent --no-audit --no-fund)
 

@@ -8,8 +8,7 @@ public static class Program
 {
     public static async Task<int> Main(string[] args)
     {
-        // A pipe has no width: lines must not be broken there, scripts cut them.
-        if (Console.IsOutputRedirected) Spectre.Console.AnsiConsole.Profile.Width = 1000;
+        Spectre.Console.AnsiConsole.Profile.Width = Output.Screen.Unbroken;
         var root = RootCommands.Build();
         var parsed = root.Parse(args);
         try
@@ -32,7 +31,9 @@ public static class Program
     /// <summary>Usage errors end with 2, as in every shell tool, and point at the help instead of printing all of it.</summary>
     private static int Usage(ParseResult parsed)
     {
-        foreach (var error in parsed.Errors) Console.Error.WriteLine($"drover: {error.Message}");
+        // An unknown word also leaves its command without the one it needs: only the cause is told.
+        var unknown = parsed.UnmatchedTokens.Count > 0;
+        foreach (var error in parsed.Errors.Where(e => !unknown || !e.Message.StartsWith("Required command", StringComparison.Ordinal))) Console.Error.WriteLine($"drover: {error.Message}");
         var names = new List<string>();
         for (System.CommandLine.Parsing.SymbolResult? at = parsed.CommandResult; at is System.CommandLine.Parsing.CommandResult command; at = at.Parent) names.Insert(0, at.Parent is null ? "drover" : command.Command.Name);
         Console.Error.WriteLine($"See `{string.Join(' ', names)} --help`.");

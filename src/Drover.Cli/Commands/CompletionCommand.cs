@@ -21,13 +21,13 @@ public static class CompletionCommand
 
     private const string Bash =
         """
-        _drover() { local IFS=$'\n'; COMPREPLY=($(compgen -W "$(drover "[suggest:${COMP_POINT}]" "${COMP_LINE}" 2>/dev/null)" -- "${COMP_WORDS[COMP_CWORD]}")); }
-        complete -o default -F _drover drover
+        _drover() { local IFS=$'\n'; COMPREPLY=($(compgen -W "$("${COMP_WORDS[0]}" "[suggest:${COMP_POINT}]" "${COMP_LINE}" 2>/dev/null)" -- "${COMP_WORDS[COMP_CWORD]}")); }
+        complete -o default -F _drover drover ./drover
         """;
 
     private const string Zsh =
         """
-        _drover() { local -a found; found=("${(@f)$(drover "[suggest:${#BUFFER}]" "${BUFFER}" 2>/dev/null)}"); compadd -a found; }
+        _drover() { local -a found; found=("${(@f)$(${words[1]} "[suggest:${#BUFFER}]" "${BUFFER}" 2>/dev/null)}"); compadd -a found; }
         compdef _drover drover
         """;
 

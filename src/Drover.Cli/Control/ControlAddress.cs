@@ -16,7 +16,7 @@ public static class ControlAddress
     }
 
     private static Uri Parse(string text, string where) =>
-        Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"
+        Uri.TryCreate(text.Contains("://", StringComparison.Ordinal) ? text : $"http://{text}", UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"
             ? uri
             : throw new CommandFailure($"{where} '{text}' is no address: give something like http://172.16.255.250:8080", ExitCode.Usage);
 

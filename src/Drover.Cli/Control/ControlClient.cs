@@ -106,6 +106,8 @@ public sealed class ControlClient(Uri control) : IDisposable
                     .AppendJoin("; ", (detail?["errors"] as JsonArray)?.Select(e => (string?)e) ?? []);
         }
         else if (refusal["details"] is JsonValue words) text.Append(": ").Append(words);
+        if (refusal["deployments"] is JsonArray { Count: > 0 } locks)
+            text.Append(Environment.NewLine).Append("  Locked by deployment ").AppendJoin(", ", locks.Select(d => (string?)d?["id"])).Append(": `drover status` says what it waits for; --force takes over");
         if ((string?)refusal["remedy"] is { Length: > 0 } remedy) text.Append(". ").Append(remedy);
         return new(text.ToString(), exit);
     }

@@ -37,7 +37,10 @@ public sealed class LabUp(HostPrograms programs, LabLayout layout, LabProgress p
     {
         plan.AddressOf(machine);
         using var only = LabLock.Take(layout);
-        await Begin(plan, machine, role, cancel);
+        if (!await Begin(plan, machine, role, cancel)) { progress.Say($"{machine}: {role} runs already"); return; }
+        if (role == LabDaemons.Control) await Await(plan, machine, role, "to answer", () => Answers(plan, cancel), cancel);
+        if (role == LabDaemons.Dockerd) await Await(plan, machine, role, "to answer", async () => (await Docker(machine, ["version"], cancel)).Ok, cancel);
+        progress.Say($"{machine}: {role} started");
     }
 
     private async Task MakeGround(LabPlan plan, CancellationToken cancel)

@@ -8,7 +8,7 @@ namespace Drover.Cli.Output;
 /// <summary>A move as people see it: rounds as bars, then the waterfall of the cutover. Pure: from the API's view to lines.</summary>
 public static class MoveDrawing
 {
-    private const int BarWidth = 40;
+    private static int BarWidth => Screen.BarWidth;
 
     public static IRenderable Draw(MoveView move)
     {

@@ -9,6 +9,12 @@ namespace Drover.Cli.Output;
 /// <summary>Draws for people: tables with colour on a terminal, plain text into a pipe.</summary>
 public static class Screen
 {
+    /// <summary>Width at which nothing is broken or left out: scripts cut lines, and a terminal wraps whole ones.</summary>
+    public const int Unbroken = 1000;
+
+    /// <summary>Cells of a bar, so that what is drawn anew in place fits the terminal's lines.</summary>
+    public static int BarWidth => Terminal ? Math.Clamp(Console.WindowWidth - 58, 6, 40) : 40;
+
     public static bool Terminal => !Console.IsOutputRedirected;
 
     public static Table Table(params ReadOnlySpan<string> columns)

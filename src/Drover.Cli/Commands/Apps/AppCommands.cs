@@ -24,7 +24,9 @@ public static class AppCommands
     internal static Argument<string> AppArgument() => new("app") { Description = "The app's id, `mongo` or `/shop/db`" };
 
     /// <summary>`mongo`, `/mongo` → the path of the app under /v2/apps.</summary>
-    internal static string Path(string app) => $"/v2/apps/{string.Join('/', app.Trim('/').Split('/').Select(Uri.EscapeDataString))}";
+    internal static string Path(string app) => app.Split('/').Any(part => part is "." or "..")
+        ? throw new CommandFailure($"'{app}' is no app id: '.' and '..' are not allowed in it", ExitCode.Usage)
+        : $"/v2/apps/{string.Join('/', app.Trim('/').Split('/').Select(Uri.EscapeDataString))}";
 
     private static Option<bool> ForceOption() => new("--force") { Description = "Even if a deployment has the app locked: that deployment is cancelled" };
 
@@ -37,7 +39,12 @@ public static class AppCommands
             using var client = RootCommands.Connect(parsed);
             var answer = await client.GetJson(Path(parsed.GetRequiredValue(app)), cancel);
             if (parsed.GetValue(RootCommands.Json)) Console.Out.WriteLine(answer.ToJsonString());
-            else if (answer["app"] is { } shown) Draw(shown);
+            else if (answer["app"] is { } shown)
+            {
+                Draw(shown);
+                var waiting = (await client.Get("/api/v1/status", Contracts.Api.ApiJson.Default.StatusView, cancel)).Waiting.Where(w => w.App == Words.Text(shown["id"]));
+                foreach (var one in waiting) AnsiConsole.MarkupLine($"[yellow]{Screen.Safe(one.What)} waits for {Screen.Safe(one.WaitsFor)}[/]");
+            }
             return ExitCode.Done;
         });
         return command;

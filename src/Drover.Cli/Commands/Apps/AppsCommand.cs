@@ -20,7 +20,7 @@ public static class AppsCommand
             foreach (var app in apps["apps"]?.AsArray() ?? [])
             {
                 if (app is null) continue;
-                table.AddRow(Screen.Safe(Words.Text(app["id"])), Status(app), $"{Words.Number(app["tasksRunning"])} of {Words.Number(app["instances"])}", Words.Number(app["tasksHealthy"]),
+                table.AddRow(Screen.Safe(Words.Text(app["id"])), Status(app), $"{Words.Number(app["tasksRunning"])} of {Words.Number(app["instances"])}", app["healthChecks"] is JsonArray { Count: > 0 } ? Words.Number(app["tasksHealthy"]) : "-",
                     Screen.Safe(string.Join(' ', (app["tasks"] as JsonArray)?.Select(t => Words.Text(t?["host"])).Distinct() ?? [])),
                     Screen.Safe(Words.Text(app["container"]?["docker"]?["image"])), Screen.Safe(Words.Text(app["version"])));
             }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Drover.Cli.Lab;
+using Drover.Cli.Output;
 using Spectre.Console;
 
 namespace Drover.Cli.Commands.Lab;
@@ -30,6 +31,7 @@ internal static class StatusCommand
     private static void Draw(LabStatus status, TextWriter output)
     {
         var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) });
+        console.Profile.Width = Screen.Unbroken;
         var table = new Table().Border(TableBorder.Simple).AddColumns("MACHINE", "ADDRESS", "ATTRIBUTES", "PROCESS", "PID", "STATE", "MEMORY");
         foreach (var machine in status.Machines)
             foreach (var process in machine.Processes)

@@ -110,6 +110,8 @@ public static class MoveCommand
             if (draw) Write(last);
             return last;
         }
+        // Drawn over itself: lines must not be longer than the terminal's.
+        AnsiConsole.Profile.Width = Math.Max(60, Console.WindowWidth);
         await AnsiConsole.Live(MoveDrawing.Draw(move)).AutoClear(false).StartAsync(async live =>
         {
             await foreach (var seen in MoveWatch.Until(client, move, cancel))
