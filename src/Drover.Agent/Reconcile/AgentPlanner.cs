@@ -133,7 +133,7 @@ public static class AgentPlanner
         {
             return here is not null && here.Snapshots.Any(s => s.Name.Value == order.Base)
                 ? [new AgentStep.Promote(name, new SnapshotName(order.Base), epoch), mount]
-                : [new AgentStep.Wait($"volume '{name}': its data (snapshot {order.Base}) is not complete on this node; it is never made empty again. Bring the node that has it back, or move the volume")];
+                : [new AgentStep.Wait($"volume '{name}': its data (snapshot {order.Base}) is not complete on this node; it is never made empty again. Check the pool of this node")];
         }
         // First placement only: control says so, and the driver refuses where any trace of the volume exists.
         if (order.CreateEmpty) return [new AgentStep.MakeEmpty(name, epoch), mount];

@@ -62,7 +62,11 @@ public sealed class MoveWork(
 
     private async Task<StepResult> Round(Step step, Action<StepProgress> progress, CancellationToken cancel)
     {
-        using var held = await locks.Take(step.Round.Volumes.Select(v => KeyedLocks.Volume(v.Name)), cancel);
+        var keys = step.Round.Volumes.Select(v => KeyedLocks.Volume(v.Name)).ToList();
+        using (await locks.Take(keys, cancel))
+            foreach (var volume in step.Round.Volumes) await MakeLive(volume, cancel);
+        // A seeding round takes as long as its data; an app that ends meanwhile must be started again. The driver's own verbs are safe beside a send.
+        using var held = step.Round.Final ? await locks.Take(keys, cancel) : null;
         if (step.Round.Final)
         {
             // What a container writes after the last snapshot would be lost.
@@ -73,6 +77,18 @@ public sealed class MoveWork(
         var outcome = await rounds.Send(step.Round, step.MoveId, progress, cancel);
         foreach (var volume in step.Round.Volumes) await TellVolume(new(volume.Name), cancel);
         return new StepResult { Round = outcome };
+    }
+
+    /// <summary>A primary whose app never came up here has no live data yet. By the same order as a start, so that it can go elsewhere.</summary>
+    private async Task MakeLive(RoundVolume volume, CancellationToken cancel)
+    {
+        var (name, epoch) = (new VolumeName(volume.Name), new Epoch(volume.Epoch));
+        if (await book.Replica(name, cancel) is { HasLive: true } here && here.Epoch == epoch) return;
+        if (orders.Current.Volumes.GetValueOrDefault(name) is not { Role: VolumeRole.Primary } order || order.Epoch != volume.Epoch) return;
+        if (order.Base.Length == 0 && !order.CreateEmpty) return;
+        // Safe: the driver makes nothing of older data than it knows, and nothing empty where any trace of the volume exists.
+        var made = order.Base.Length > 0 ? await volumes.Promote(name, new(order.Base), epoch, cancel) : await volumes.CreateEmpty(name, epoch, cancel);
+        if (!made.Ok) throw Failed(volume.Name, made);
     }
 
     private async Task<StepResult> Stop(StopInstance stop, CancellationToken cancel)
@@ -135,8 +151,8 @@ public sealed class MoveWork(
                 if (!unsealed.Ok) throw Failed(volume.Name, unsealed);
             }
             // The source holds the live data and serves again. At the target everything may go only where this move brought the first copy
-            // (nothing to keep) and nothing was ever live.
-            var everything = !unwind.Source && volume.Keep.Length == 0 && here is { HasLive: false };
+            // (nothing to keep), nothing was ever live and nothing else lies here: a snapshot this move did not bring may be the last copy there is.
+            var everything = !unwind.Source && volume.Keep.Length == 0 && here is { HasLive: false } && here.Snapshots.All(s => volume.Drop.Contains(s.Name.Value));
             if (here is not null) await Drop(volume, live: false, everything, cancel);
             await TellVolume(name, cancel);
         }

@@ -58,14 +58,14 @@ internal sealed class TicketDesk(TicketKey key, string node, TimeProvider time)
     private Refuse? Spend(Ticket ticket)
     {
         var now = time.GetUtcNow().ToUnixTimeSeconds();
-        if (ticket.NotAfter < now) return Refused("the ticket has ended: the control plane gives a new one with the next try");
+        if (ticket.NotAfter < now) return new("the ticket has ended: the control plane gives a new one with the next try; where that ends too, check the clocks of both machines", "retry");
         if (ticket.NotAfter > now + (long)LongestLife.TotalSeconds) return Refused("the ticket lasts longer than a day: refused; check the clocks");
         if (string.IsNullOrEmpty(ticket.Nonce)) return Refused("the ticket has no nonce");
         lock (_used)
         {
             foreach (var (nonce, end) in _used) if (end < now) _used.Remove(nonce);
             if (_used.Count >= MostNonces) return new("too many tickets in one day: repeat later", "retry");
-            return _used.TryAdd(ticket.Nonce, ticket.NotAfter) ? null : Refused("the ticket was used before: the control plane gives a new one with the next try");
+            return _used.TryAdd(ticket.Nonce, ticket.NotAfter) ? null : new("the ticket was used before: the control plane gives a new one with the next try", "retry");
         }
     }
 

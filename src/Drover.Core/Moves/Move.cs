@@ -37,6 +37,8 @@ public sealed record MovedVolume(VolumeName Name, Epoch Epoch, SnapshotName? Bas
 {
     /// <summary>Bytes the source's replica refers to, as last known.</summary>
     public ByteCount Used { get; init; }
+    /// <summary>The source held data when the move was planned: finding nothing there is then a loss, not a beginning.</summary>
+    public bool Initialized { get; init; }
     /// <summary>Snapshots of earlier moves found on either node that nobody needs as a base any more; dropped when this move retires.</summary>
     public EquatableList<SnapshotName> Leftovers { get; init; } = [];
 }

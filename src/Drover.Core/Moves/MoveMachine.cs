@@ -69,12 +69,23 @@ public static partial class MoveMachine
         var volumes = move.Volumes.Select(v => WithBase(move, v, prepared)).ToEquatableList();
         var needed = volumes.Items.Where(v => v.Base is null).Aggregate(Slack, (sum, v) => sum + v.Used);
         var known = move with { Volumes = volumes };
+        if (Lost(known, prepared) is { } lost) return Unwind(known, lost, now);
         if (volumes.Count > 0 && prepared.TargetFree < needed)
             return Unwind(known, $"node '{move.Target}' has {prepared.TargetFree} free and the data needs {needed}; free some there or choose another node", now);
         if (!move.SourceIdle) return volumes.Count == 0 ? Quiesce(known, now) : To(known, MoveState.Seeding, now);
         // The stop of something that does not run is its request.
         return To(known with { Timings = known.Timings with { StopRequestedAt = move.RequestedAt, StoppedAt = now } },
             volumes.Count == 0 ? MoveState.Verified : MoveState.FinalDelta, now);
+    }
+
+    /// <summary>A source without a trace of data it had (its pool was replaced) has nothing to send; what the target keeps may be the last copy.</summary>
+    private static string? Lost(Move move, MoveEvent.Prepared prepared)
+    {
+        var lost = move.Volumes.Items.FirstOrDefault(v => v.Initialized && prepared.Source.Items.All(r => r.Volume != v.Name));
+        if (lost is null) return null;
+        var kept = prepared.Target.Items.Where(r => r.Volume == lost.Name).SelectMany(r => r.Snapshots.Items).Select(s => (SnapshotName?)s.Name).LastOrDefault();
+        return $"node '{move.Source}' has no data of volume '{lost.Name}' although it is its primary: check the pool there"
+            + (kept is { } snapshot ? $"; node '{move.Target}' still holds snapshot {snapshot} of it, which is left alone" : "");
     }
 
     private static MovedVolume WithBase(Move move, MovedVolume volume, MoveEvent.Prepared prepared)

@@ -43,7 +43,7 @@ public static class MovePlanner
         };
 
     private static MovedVolume Moved(Volume volume, NodeId target) =>
-        new(volume.Name, volume.Epoch, volume.Standbys.Items.Where(s => s.Node == target).Select(s => (SnapshotName?)s.Snapshot).FirstOrDefault(), null) { Used = volume.Used };
+        new(volume.Name, volume.Epoch, volume.Standbys.Items.Where(s => s.Node == target).Select(s => (SnapshotName?)s.Snapshot).FirstOrDefault(), null) { Used = volume.Used, Initialized = volume.Initialized };
 
     private static ByteCount LastWrittenByStop(ClusterState state, AppId app)
     {

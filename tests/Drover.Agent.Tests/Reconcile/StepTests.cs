@@ -140,4 +140,41 @@ public sealed class StepTests
         await rig.Told.Instance(Task(2), InstanceCondition.Running);
         Assert.True(await rig.Volumes.Inspect(Data, None) is { Sealed: false, Mounted: true, Epoch.Value: 1 });
     }
+
+    [Fact]
+    public async Task Unwinding_a_first_copy_leaves_a_snapshot_that_another_move_brought()
+    {
+        await using var rig = await new NodeRig().Start();
+        await rig.Volumes.CreateEmpty(Data, new(1), None);
+        await rig.Volumes.Snapshot(Data, new("m0-f"), new(1), None);
+        await rig.Volumes.Snapshot(Data, new("m1-r1"), new(1), None);
+        Assert.True((await rig.Volumes.Remove(Data, new([], Live: true, new(2), Everything: false), None)).Ok);
+        rig.Steps.Accept(new Step { StepId = "u", MoveId = "m1", Unwind = new Unwind { Volumes = { new RetireVolume { Name = "data", Epoch = 2, Drop = { "m1-r1", "m1-f" } } } } });
+        Assert.Equal("", (await rig.Told.Result("u")).Error);
+        Assert.Equal([new SnapshotName("m0-f")], (await rig.Volumes.Inspect(Data, None))!.Snapshots.Select(s => s.Name));
+    }
+
+    [Fact]
+    public async Task A_task_that_ends_during_a_seeding_round_is_followed_by_the_next_at_once()
+    {
+        await using var rig = await Source();
+        var go = new TaskCompletionSource();
+        rig.Rounds.Outcome = async (_, _) => { await go.Task; return new RoundOutcome(); };
+        rig.Steps.Accept(RoundStep(false));
+        await rig.Told.Until(m => m.Progress is { StepId: "r1" });
+        rig.Order(2, Instance(2, epoch: 1), Primary(1));
+        await rig.Told.Instance(Task(2), InstanceCondition.Running);
+        go.SetResult();
+        Assert.Equal("", (await rig.Told.Result("r1")).Error);
+    }
+
+    [Fact]
+    public async Task A_primary_that_never_served_gets_its_live_data_by_the_round_that_takes_it_away()
+    {
+        await using var rig = await new NodeRig().Start();
+        rig.Order(1, null, Primary(1, empty: true));
+        rig.Steps.Accept(RoundStep(true));
+        Assert.Equal("", (await rig.Told.Result("r1")).Error);
+        Assert.True(await rig.Volumes.Inspect(Data, None) is { HasLive: true, Epoch.Value: 1 });
+    }
 }

@@ -130,6 +130,18 @@ public sealed class MoveMachineTests
     }
 
     [Fact]
+    public void A_source_that_lost_its_data_sends_nothing_and_the_target_s_copy_is_named()
+    {
+        var kept = new ReplicaSeen(Data, ByteCount.Zero, [new(new("m0-f"), "x", ByteCount.Zero)]);
+        var move = In(MoveState.Preparing) with { Volumes = [new MovedVolume(Data, new(1), null, null) { Initialized = true }] };
+        var next = MoveMachine.Next(move, new MoveEvent.Prepared([], [kept], ByteCount.GiB(10)), Now).Next;
+        Assert.Equal(MoveState.Unwinding, next.State);
+        Assert.Contains("'a' has no data of volume 'data'", next.Failure, StringComparison.Ordinal);
+        Assert.Contains("m0-f", next.Failure, StringComparison.Ordinal);
+        Assert.Equal(MoveState.Seeding, MoveMachine.Next(In(MoveState.Preparing), new MoveEvent.Prepared([], [kept], ByteCount.GiB(10)), Now).Next.State);
+    }
+
+    [Fact]
     public void The_base_is_the_newest_snapshot_that_both_hold_with_the_same_contents()
     {
         SnapshotView Of(string name, string identity) => new(new(name), identity, ByteCount.Zero);

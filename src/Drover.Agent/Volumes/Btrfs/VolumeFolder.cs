@@ -53,7 +53,7 @@ internal sealed class VolumeFolder(string pool, VolumeName name)
         try
         {
             if (ReadLedger() is { } ledger)
-                return ledger.Live && Subvolume.Find(Live(ledger.Epoch)) is null ? $"the live data of epoch {ledger.Epoch} is gone from {Lives}: restore it or promote a snapshot by a move" : null;
+                return ledger.Live && Subvolume.Find(Live(ledger.Epoch)) is null ? $"the live data of epoch {ledger.Epoch} is gone from {Lives}: restore it, or make it anew of a snapshot that is left: `btrfs subvolume snapshot {Snapshots}/NAME/{DataName} {Live(ledger.Epoch)}`" : null;
             return NamesIn(Lives).Any() || NamesIn(Snapshots).Any() ? $"{Path} holds data without a {Ledger.FileName}: move it away or restore the ledger" : null;
         }
         catch (InvalidDataException e)
