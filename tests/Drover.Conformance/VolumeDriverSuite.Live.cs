@@ -148,6 +148,34 @@ public abstract partial class VolumeDriverSuite
     }
 
     [Fact]
+    public async Task A_seal_cut_short_before_it_looked_for_writers_looks_when_it_is_repeated()
+    {
+        await Begin(A);
+        using (A.Open(Db, "log"))
+        {
+            A.CutShortAt("sealed");
+            await Assert.ThrowsAsync<CutShort>(() => A.Driver.Seal(Db, true, At(1), default));
+            await A.Restart();
+            await A.Driver.Recover(default);
+            Is(VolumeOutcomeKind.Busy, await A.Driver.Seal(Db, true, At(1), default));
+        }
+        IsDone(await A.Driver.Seal(Db, true, At(1), default));
+    }
+
+    [Fact]
+    public async Task Snapshots_are_listed_oldest_first_whatever_their_names()
+    {
+        await Begin(A);
+        await Take(A, "s2", 1);
+        await Take(A, "s3", 1);
+        await Take(A, "s1", 1);
+        Assert.Equal(["s2", "s3", "s1"], await SnapshotsOf(A));
+        await Copy(A, B, "s3");
+        await Copy(A, B, "s2");
+        Assert.Equal(["s3", "s2"], await SnapshotsOf(B));
+    }
+
+    [Fact]
     public async Task Unsealing_gives_the_data_back()
     {
         await Begin(A);

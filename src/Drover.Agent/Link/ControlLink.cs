@@ -120,6 +120,12 @@ public sealed class ControlLink(
             foreach (var changed in await facts.ChangedSizes(cancel)) outbox.Tell(new FromAgent { Volume = changed });
     }
 
+    /// <summary>Why there is no output yet; null: it has a container, and the engine's own words count.</summary>
+    private string? NotMade(string task) =>
+        reconciler.Observed().FirstOrDefault(o => o.TaskId == task) is { ContainerId: "" } seen
+            ? $"its container is not made yet: {seen.Condition.ToString().ToLowerInvariant()}{(seen.Message.Length > 0 ? $", {seen.Message}" : "")}"
+            : null;
+
     private async Task SendLog(LogRequest request, CancellationToken cancel)
     {
         using var mine = CancellationTokenSource.CreateLinkedTokenSource(cancel);
@@ -139,7 +145,7 @@ public sealed class ControlLink(
             }
         }
         catch (OperationCanceledException) { return; /* the reader left */ }
-        catch (Exception e) { error = e.Message; }
+        catch (Exception e) { error = NotMade(request.TaskId) ?? e.Message; }
         finally { _logs.TryRemove(request.RequestId, out _); }
         outbox.Tell(new FromAgent { Log = new LogChunk { RequestId = request.RequestId, End = true, Error = error } });
     }

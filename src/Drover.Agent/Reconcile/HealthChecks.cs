@@ -98,6 +98,7 @@ public sealed class HealthChecks(IHealthProbe probe, TimeProvider time, ILogger<
         if (kill && !watched.Stop.IsCancellationRequested)
         {
             log.LogWarning("{Task}: health check {Index} failed {Limit} times in a row ({Cause}): stopping it", watched.Instance.TaskId, index, check.MaxConsecutiveFailures, cause);
+            watched.Notes.KillCause = $"health check {index} failed {check.MaxConsecutiveFailures} times in a row, which is its limit: {cause}";
             watched.Notes.Kill = true;
         }
         if (tell) Changed?.Invoke(id, kill);

@@ -103,7 +103,8 @@ public sealed class Reconciler(
 
     private void OnHealth(InstanceId instance, bool act)
     {
-        if (act) Wake(instance);
+        // One that ended is told by its visit, which reads its last words first.
+        if (act || book.Of(instance).Any(c => c.State == ContainerState.Exited)) Wake(instance);
         else Tell(instance);
     }
 
@@ -165,6 +166,7 @@ public sealed class Reconciler(
             var plan = orders.Fresh ? AgentPlanner.Plan(sight) : [];
             if (plan.Length == 0) { await Settled(instance, wanted, sight, cancel); return; }
             var outcome = await work.Do(sight, plan, () => Tell(instance), cancel);
+            await ReadLastWords(wanted, cancel); // told once: a program that ended at once must not lose its reason
             Tell(instance);
             if (outcome == WorkOutcome.Waits) { Watch(instance, wanted); Later(instance); return; }
         }
@@ -173,8 +175,13 @@ public sealed class Reconciler(
 
     private async Task Settled(InstanceId instance, DesiredInstance? wanted, InstanceSight sight, CancellationToken cancel)
     {
-        if (wanted is { Wish: InstanceWish.Run } && book.Container(new(wanted.TaskId)) is { State: ContainerState.Exited } ended) await work.ReadLastWords(ended, cancel);
-        if (wanted is not null)
+        await ReadLastWords(wanted, cancel);
+        if (wanted is { Wish: InstanceWish.Remove } && book.Container(new(wanted.TaskId)) is null)
+        {
+            // Nothing of it is left: that it failed or vanished before no longer matters.
+            book.Forget(new(wanted.TaskId));
+        }
+        else if (wanted is not null)
         {
             var notes = book.Notes(new(wanted.TaskId));
             (notes.Doing, notes.Attempts) = (null, 0);
@@ -183,6 +190,11 @@ public sealed class Reconciler(
         Watch(instance, wanted);
         Tell(instance);
         if (wanted is null && sight.Containers.IsEmpty) _visits.TryRemove(instance, out _);
+    }
+
+    private async Task ReadLastWords(DesiredInstance? wanted, CancellationToken cancel)
+    {
+        if (wanted is { Wish: InstanceWish.Run } && book.Container(new(wanted.TaskId)) is { State: ContainerState.Exited } ended) await work.ReadLastWords(ended, cancel);
     }
 
     private void Watch(InstanceId instance, DesiredInstance? wanted)

@@ -17,6 +17,8 @@ public sealed class TaskNotes
     public bool Ran { get; set; }
     public bool StoppedByUs { get; set; }
     public bool Kill { get; set; }
+    /// <summary>Which check failed and how, in words; null unless <see cref="Kill"/>.</summary>
+    public string? KillCause { get; set; }
     /// <summary>Last lines of output of one that ended by itself.</summary>
     public string? LastWords { get; set; }
     public int Attempts { get; set; }
@@ -68,7 +70,7 @@ public static class Observation
 
     private static (InstanceCondition, string?) Ended(ContainerView container, TaskNotes notes)
     {
-        if (notes.Kill) return (InstanceCondition.Failed, "stopped: a health check failed as often as its limit allows");
+        if (notes.Kill) return (InstanceCondition.Failed, $"stopped: {notes.KillCause ?? "a health check failed as often as its limit allows"}");
         if (notes.StoppedByUs) return (InstanceCondition.Stopped, null);
         var why = container.OutOfMemory ? $"exited with code {container.ExitCode}: it used more than its memory limit; give it more `mem`"
             : container.Error is { } error ? $"exited with code {container.ExitCode}: {error}"

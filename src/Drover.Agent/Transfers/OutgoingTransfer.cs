@@ -27,7 +27,7 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
         SslStream? tls = null;
         try
         {
-            tls = new SslStream(await Wire.Dial(round.TargetAddress, round.TargetPort, both.Token));
+            tls = new SslStream(await Wire.Dial(round.TargetAddress, round.TargetPort, round.Final, both.Token));
             await tls.AuthenticateAsClientAsync(identity.Client(round.TargetNode), both.Token);
             return new(tls);
         }

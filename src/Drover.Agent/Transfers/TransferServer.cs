@@ -12,7 +12,7 @@ namespace Drover.Agent.Transfers;
 public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, TicketKey key, TimeProvider time, ILogger<TransferServer> log) : BackgroundService
 {
     private const int MostConnections = 32;
-    private static readonly TimeSpan HandshakeTime = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan HandshakeTime = TimeSpan.FromSeconds(10), AcceptAgain = TimeSpan.FromSeconds(1);
     private readonly ClusterIdentity _identity = new(options.Certificates);
     private readonly TicketDesk _desk = new(key, options.Node, time);
     private readonly VolumeTurns _turns = new();
@@ -33,8 +33,8 @@ public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, T
             while (true)
             {
                 await _slots.WaitAsync(stoppingToken);
-                var stream = await Wire.Accepted(listener, stoppingToken);
-                _ = Serve(stream, stoppingToken);
+                if (await Accepted(listener, stoppingToken) is { } stream) _ = Serve(stream, stoppingToken);
+                else _slots.Release();
             }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested) { /* told to stop */ }
@@ -50,6 +50,18 @@ public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, T
             var failure = new InvalidOperationException($"cannot listen on {options.Address}:{options.TransferPort} ({e.Message}): set --address to one of this machine's addresses and --transfer-port to a free port", e);
             _port.TrySetException(failure);
             throw failure;
+        }
+    }
+
+    /// <summary>Null when none came about: out of files, or gone before it was taken. The next may do better, a moment later.</summary>
+    private async Task<NetworkStream?> Accepted(Socket listener, CancellationToken stopping)
+    {
+        try { return await Wire.Accepted(listener, stopping); }
+        catch (SocketException e)
+        {
+            log.LogWarning("a transfer could not be accepted ({Error}): going on listening", e.Message);
+            await Task.Delay(AcceptAgain, time, stopping);
+            return null;
         }
     }
 

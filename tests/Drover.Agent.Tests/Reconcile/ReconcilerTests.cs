@@ -96,6 +96,31 @@ public sealed class ReconcilerTests
         rig.Order(1, wanted);
         Assert.Contains("nowhere:1", (await rig.Told.Instance(Task(1), InstanceCondition.Failed)).Message, StringComparison.Ordinal);
         Assert.Equal(["pull nowhere:1"], rig.Docker.Calls);
+        rig.Order(2, Instance(wish: InstanceWish.Remove));
+        await rig.Told.Instance(Task(1), InstanceCondition.Gone);
+    }
+
+    [Fact]
+    public async Task A_task_under_removal_whose_container_vanished_is_gone()
+    {
+        await using var rig = await Running(new());
+        rig.Docker.Before = (verb, task) =>
+        {
+            if (verb == "stop") rig.Docker.Vanish(task);
+            return System.Threading.Tasks.Task.CompletedTask;
+        };
+        rig.Order(2, Instance(epoch: 1, wish: InstanceWish.Remove), Primary(1));
+        await rig.Told.Instance(Task(1), InstanceCondition.Gone);
+    }
+
+    [Fact]
+    public async Task A_program_that_ends_at_once_is_told_with_its_last_words_the_first_time()
+    {
+        await using var rig = await new NodeRig().Start();
+        rig.Order(1, Instance(command: "echo no such file; exit 127"));
+        await rig.Told.Instance(Task(1), InstanceCondition.Failed);
+        var first = rig.Told.All.First(m => m.Instance is { Condition: InstanceCondition.Failed }).Instance;
+        Assert.Contains("no such file", first.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -130,6 +155,8 @@ public sealed class ReconcilerTests
         var failed = rig.Told.Instance(Task(1), InstanceCondition.Failed);
         while (!failed.IsCompleted) { rig.Time.Advance(TimeSpan.FromMilliseconds(100)); await System.Threading.Tasks.Task.Yield(); }
         Assert.True(Assert.Single((await failed).Health).Kill);
+        Assert.Contains("health check 0 failed 2 times in a row", (await failed).Message, StringComparison.Ordinal);
+        Assert.Contains("refused", (await failed).Message, StringComparison.Ordinal);
         Assert.Empty(rig.Docker.Running);
     }
 

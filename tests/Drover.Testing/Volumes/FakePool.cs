@@ -29,7 +29,11 @@ internal sealed class FakeTree(SortedDictionary<string, byte[]> files)
     public long Bytes => Files.Values.Sum(f => (long)f.Length);
 }
 
-internal sealed record FakeSnapshot(string Identity, FakeTree Tree);
+internal sealed record FakeSnapshot(string Identity, FakeTree Tree)
+{
+    /// <summary>Its place among those that came to this node.</summary>
+    public int Made { get; init; }
+}
 
 internal sealed class FakeVolume
 {
@@ -39,6 +43,7 @@ internal sealed class FakeVolume
     public SnapshotName? From { get; set; }
     public Dictionary<Epoch, FakeTree> Lives { get; } = [];
     public Dictionary<SnapshotName, FakeSnapshot> Snapshots { get; } = [];
+    public int NextMade => Snapshots.Values.Select(s => s.Made).DefaultIfEmpty().Max() + 1;
     public Epoch Known => Epoch > Floor ? Epoch : Floor;
     public FakeTree? Current => Live ? Lives.GetValueOrDefault(Epoch) : null;
 }

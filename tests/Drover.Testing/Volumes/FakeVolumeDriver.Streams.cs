@@ -101,7 +101,7 @@ public sealed partial class FakeVolumeDriver
             driver.Reached("received data synced");
             var known = driver.Of(volume).Snapshots;
             if (known.TryGetValue(snapshot, out var other) && other.Identity != Identity) throw new InvalidOperationException($"another snapshot called {snapshot} is here already");
-            known[snapshot] = other ?? arrived;
+            known[snapshot] = other ?? arrived with { Made = driver.Of(volume).NextMade };
             driver.Pool.Accepted++;
             driver.Reached("snapshot renamed");
             return ViewOf(snapshot, known[snapshot]);

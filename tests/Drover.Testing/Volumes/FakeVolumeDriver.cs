@@ -71,9 +71,12 @@ public sealed partial class FakeVolumeDriver(FakePool pool, IChance chance, stri
 
     public Task<VolumeOutcome> Seal(VolumeName volume, bool isSealed, Epoch epoch, CancellationToken cancel) => OnLive(volume, epoch, live =>
     {
-        if (isSealed && live.OpenForWriting > 0) return VolumeOutcome.Busy($"volume {volume} is open for writing");
         live.Sealed = isSealed;
-        return VolumeOutcome.Done;
+        if (!isSealed) return VolumeOutcome.Done;
+        Reached("sealed");
+        if (live.OpenForWriting == 0) return VolumeOutcome.Done;
+        live.Sealed = false;
+        return VolumeOutcome.Busy($"volume {volume} is open for writing");
     });
 
     public Task<VolumeOutcome> Mount(VolumeName volume, Epoch epoch, CancellationToken cancel) => OnLive(volume, epoch, live =>
@@ -98,7 +101,7 @@ public sealed partial class FakeVolumeDriver(FakePool pool, IChance chance, stri
             if (!VolumeNames.TryParse(name.Value, out _)) return VolumeOutcome.Conflict($"'{name}' is no snapshot name");
             Reached("snapshot folder made");
             var snapshots = Of(volume).Snapshots;
-            if (!snapshots.ContainsKey(name)) snapshots[name] = new(chance.NewGuid().ToString(), live.Copy());
+            if (!snapshots.ContainsKey(name)) snapshots[name] = new(chance.NewGuid().ToString(), live.Copy()) { Made = Of(volume).NextMade };
             taken = ViewOf(name, snapshots[name]);
             return VolumeOutcome.Done;
         });
@@ -197,7 +200,7 @@ public sealed partial class FakeVolumeDriver(FakePool pool, IChance chance, stri
         if (!pool.Volumes.TryGetValue(name, out var known)) return null;
         var live = known.Current;
         if (live is null && known.Snapshots.Count == 0 && known.Known == Epoch.None) return null;
-        var snapshots = known.Snapshots.OrderBy(s => s.Key.Value, StringComparer.Ordinal).Select(s => ViewOf(s.Key, s.Value)).ToList();
+        var snapshots = known.Snapshots.OrderBy(s => s.Value.Made).Select(s => ViewOf(s.Key, s.Value)).ToList();
         var used = live is null ? snapshots.Select(s => s.Size).DefaultIfEmpty().Max() : new ByteCount(live.Bytes);
         return new(name, live is null ? Epoch.None : known.Epoch, live is not null, live is { Sealed: true }, live is not null && pool.Mounted.Contains(name),
             Path.Combine(mountRoot, name.Value), used, snapshots, null) { Known = known.Known };

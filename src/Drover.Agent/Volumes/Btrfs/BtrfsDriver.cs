@@ -85,11 +85,13 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
     {
         if (LiveRefusal(folder, epoch, out var live) is { } refused) return refused;
         var path = folder.Live(epoch);
-        if (live.IsReadOnly == isSealed) return VolumeOutcome.Done;
+        if (!isSealed && !live.IsReadOnly) return VolumeOutcome.Done;
         // Safe to flip: live data is never itself received, so there is no received uuid to lose or to leave wrong.
         if (live.ReceivedUuid != Guid.Empty) return VolumeOutcome.Conflict($"{path} has a received uuid although it is live data: it was changed by hand; make live data anew by a move");
         Subvolume.SetReadOnly(path, isSealed);
         if (!isSealed) return VolumeOutcome.Done;
+        Reached("sealed");
+        // Also where it was sealed already: a crash may have come between the flag and this look.
         var writers = OpenFiles.Of(Native.DeviceOf(path) ?? 0, onlyWriters: true, Namespaces.Showing(_pool, path));
         if (writers.Count == 0) return VolumeOutcome.Done;
         Subvolume.SetReadOnly(path, false);
@@ -166,7 +168,7 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
         if (Refusal(folder, epoch) is { } refused) return refused;
         var ledger = folder.ReadLedger() ?? Ledger.Blank;
         if (!ledger.Live || ledger.Epoch != epoch || Subvolume.Find(folder.Live(epoch)) is not { } found)
-            return VolumeOutcome.Missing($"volume {folder.Name} has no live data of epoch {epoch} here (ledger: epoch {ledger.Epoch}): promote it first");
+            return VolumeOutcome.Missing($"volume {folder.Name} has no live data of epoch {epoch} here (ledger: epoch {ledger.Epoch}): the app makes it when it starts on this node; if it ran here before, check the node's pool");
         live = found;
         return null;
     }

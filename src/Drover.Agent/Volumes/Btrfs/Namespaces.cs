@@ -18,7 +18,7 @@ internal static class Namespaces
         foreach (var process in Directory.EnumerateDirectories("/proc"))
         {
             if (!char.IsAsciiDigit(process[^1]) || Of(process) is not { } name || !seen.Add(name)) continue;
-            if (Lines(process + "/mountinfo").Any(w => w[2] == filesystem && w[3] == inside)) showing.Add(name);
+            if (Lines(process + "/mountinfo").Any(w => w[2] == filesystem && (w[3] == inside || w[3].StartsWith(inside + "/", StringComparison.Ordinal)))) showing.Add(name);
         }
         return showing;
     }

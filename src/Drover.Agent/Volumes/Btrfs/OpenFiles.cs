@@ -40,9 +40,14 @@ internal static class OpenFiles
 
     private static bool IsForWriting(string info)
     {
-        foreach (var line in File.ReadLines(info))
-            if (line.StartsWith("flags:", StringComparison.Ordinal)) return (Convert.ToInt64(line[6..].Trim(), 8) & AccessMask) != 0;
-        return true;
+        try
+        {
+            foreach (var line in File.ReadLines(info))
+                if (line.StartsWith("flags:", StringComparison.Ordinal)) return (Convert.ToInt64(line[6..].Trim(), 8) & AccessMask) != 0;
+            return true;
+        }
+        // This one was closed while we looked; the others of the process still count.
+        catch (IOException) { return false; }
     }
 
     /// <summary>A shared writable mapping outlives the descriptor it was made from.</summary>

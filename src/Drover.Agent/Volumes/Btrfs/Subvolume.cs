@@ -7,7 +7,8 @@ namespace Drover.Agent.Volumes.Btrfs;
 /// <summary>
 /// What the kernel says of a subvolume (BTRFS_IOC_GET_SUBVOL_INFO). <paramref name="ReceivedUuid"/> is empty unless it came by a stream.
 /// </summary>
-internal readonly record struct SubvolumeInfo(ulong TreeId, ulong Generation, bool IsReadOnly, Guid Uuid, Guid ParentUuid, Guid ReceivedUuid)
+/// <param name="Created">Transaction that made it: grows with time on one pool.</param>
+internal readonly record struct SubvolumeInfo(ulong TreeId, ulong Generation, ulong Created, bool IsReadOnly, Guid Uuid, Guid ParentUuid, Guid ReceivedUuid)
 {
     /// <summary>Same on every node that holds these contents: the uuid of the first of them.</summary>
     public string Identity => (ReceivedUuid == Guid.Empty ? Uuid : ReceivedUuid).ToString();
@@ -40,7 +41,7 @@ internal static unsafe class Subvolume
         // flags call insists on.
         ulong flags = 0;
         if (Native.Ioctl(folder, GetFlags, &flags) != 0) return null;
-        return new(ReadU64(info, 0), ReadU64(info, 280), (flags & ReadOnlyFlag) != 0, ReadUuid(info, 296), ReadUuid(info, 312), ReadUuid(info, 328));
+        return new(ReadU64(info, 0), ReadU64(info, 280), ReadU64(info, 352), (flags & ReadOnlyFlag) != 0, ReadUuid(info, 296), ReadUuid(info, 312), ReadUuid(info, 328));
     }
 
     public static void Make(string parent, string name)

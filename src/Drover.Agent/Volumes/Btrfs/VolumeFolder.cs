@@ -29,8 +29,10 @@ internal sealed class VolumeFolder(string pool, VolumeName name)
     /// <summary>A snapshot counts as here only when it is whole: its folder appears by one rename, or its data by one call of the kernel.</summary>
     public SubvolumeInfo? FindSnapshot(SnapshotName snapshot) => Subvolume.Find(SnapshotData(snapshot)) is { IsReadOnly: true } info ? info : null;
 
+    /// <summary>Complete ones, oldest first: which base is newest is read off their order.</summary>
     public IEnumerable<SnapshotName> SnapshotNames() =>
-        NamesIn(Snapshots).Select(n => new SnapshotName(n)).Where(n => FindSnapshot(n) is not null).OrderBy(n => n.Value, StringComparer.Ordinal);
+        NamesIn(Snapshots).Select(n => (Name: new SnapshotName(n), Info: FindSnapshot(new(n)))).Where(s => s.Info is not null)
+            .OrderBy(s => s.Info!.Value.Created).ThenBy(s => s.Name.Value, StringComparer.Ordinal).Select(s => s.Name);
 
     public IEnumerable<Epoch> LiveEpochs() => NamesIn(Lives)
         .Select(n => long.TryParse(n, NumberStyles.None, CultureInfo.InvariantCulture, out var e) ? new Epoch(e) : Epoch.None).Where(e => e != Epoch.None);
