@@ -68,7 +68,7 @@ public static class Samples
         Rounds = [new(1, true, new(1000), TimeSpan.FromSeconds(1), TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(3), Moment, TimeSpan.FromMilliseconds(4))],
         Timings = new(Moment, TimeSpan.FromMilliseconds(1), Moment, TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(3), TimeSpan.FromMilliseconds(4),
             Moment, Moment, TimeSpan.FromMilliseconds(5), Moment, TimeSpan.FromMilliseconds(6), Moment) { FirstAnswer = TimeSpan.FromMilliseconds(7) },
-        Attempts = 2, WrittenByStop = new(7), SourceIdle = true, Failure = "the disk is full", WaitsFor = "a round",
+        Attempts = 2, WrittenByStop = new(7), SourceIdle = true, Before = App, Failure = "the disk is full", WaitsFor = "a round",
     };
 
     public static readonly Network Network = new(new("weave"), 4096, "10.255.0.0/24", Moment)

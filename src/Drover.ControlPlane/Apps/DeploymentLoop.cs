@@ -20,6 +20,7 @@ public sealed class DeploymentLoop(ICluster cluster, TimeProvider time, IChance 
             if (await Act((state, now) => DeploymentMachine.Next(state, deployment.Id, now, _since, chance), cancel))
                 log.LogInformation("Deployment {Deployment} of {Apps} is done", deployment.Id, deployment.AffectedApps);
         }
+        foreach (var app in DeploymentMachine.Orphans(Cluster.Current)) await Act((state, _) => DeploymentMachine.EndOrphan(state, app), cancel);
         foreach (var app in Cluster.Current.Apps.Keys) await Act((state, now) => AtRest(state, app, now), cancel);
         var after = Cluster.Current;
         return Earliest([Absence.Deadline(after, begun, _since), .. after.Apps.Values.SelectMany(app => (DateTimeOffset?[])[MoveRetry.HeldUntil(after, app, begun)?.At, LaunchBackoff.Holding(app, begun)?.Until])]);

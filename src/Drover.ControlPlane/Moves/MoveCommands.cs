@@ -30,13 +30,15 @@ public sealed class MoveCommands(ICluster cluster, IChance chance, TimeProvider 
         var (choice, refusal) = MoveRequests.Choose(state, wish);
         if (choice is null) return new MoveStart(null, refusal);
         var changes = new List<ClusterChange>();
+        App? before = null;
         if (wish.Constraint is not null)
         {
-            var version = DateTimeOffset.FromUnixTimeMilliseconds(now.ToUnixTimeMilliseconds());
-            var app = state.Apps[wish.App] with { Spec = choice.Spec, Version = version, LastConfigChangeAt = version };
+            before = state.Apps[wish.App];
+            var version = MoveRequests.Version(now);
+            var app = before with { Spec = choice.Spec, Version = version, LastConfigChangeAt = version };
             changes.Add(new ClusterChange.PutApp(app));
         }
-        var move = MovePlanner.Plan(state, choice.Spec, choice.Instance, choice.Source, choice.Target.Node, choice.Target.Ports, MoveTrigger.Move, wish.Policy, id, now);
+        var move = MovePlanner.Plan(state, choice.Spec, choice.Instance, choice.Source, choice.Target.Node, choice.Target.Ports, MoveTrigger.Move, wish.Policy, id, now) with { Before = before };
         changes.Add(new ClusterChange.PutMove(move));
         return Decision.Of(new MoveStart(move, null), changes, MoveEvents.Planned(move));
     }

@@ -80,7 +80,7 @@ public sealed class MoveStepRunner(ICluster cluster, IAgentConnections agents, M
         }
         var (result, left) = await target;
         if (left is not null) return new MoveEvent.Unwound(left);
-        var again = result!.Error.Length > 0 && MoveOrders.Failure(result.ErrorKind) == StepFailure.Retry && move.Attempts < MoveMachine.AttemptLimit(MoveState.Unwinding);
+        var again = result!.Error.Length > 0 && MoveOrders.Failure(result.ErrorKind) == StepFailure.Retry && move.Attempts < MoveMachine.AttemptLimit(move);
         return again ? Failed(move, result) : new MoveEvent.Unwound(result.Error.Length > 0 ? result.Error : null);
     }
 
@@ -98,7 +98,7 @@ public sealed class MoveStepRunner(ICluster cluster, IAgentConnections agents, M
     }
 
     private TimeSpan Left(Move move, DateTimeOffset since) =>
-        MoveWatch.IsLost(cluster.Current, move, move.Target, time.GetUtcNow(), since) ? TimeSpan.Zero : MoveMachine.AwayLimit(move.State);
+        MoveWatch.IsLost(cluster.Current, move, move.Target, time.GetUtcNow(), since) ? TimeSpan.Zero : MoveMachine.AwayLimit(move);
 
     private async Task<StepResult> One(Move move, MoveStep step, CancellationToken cancel)
     {

@@ -14,7 +14,9 @@ public static class AppChanges
         if (Refused(state, asked) is { } refused) return refused;
         var spec = ServicePorts.Assign(state, asked)!;
         var version = Version(now, null);
-        return Accept(state, new App(spec, version, version, version), DeploymentPlanner.Plan(null, spec), id, now, null, "app.created", $"{spec.Id} was created");
+        // By force on top of its own deletion: copies that still run have the old configuration.
+        var steps = state.InstancesOf(asked.Id).Any(i => i.Goal == InstanceGoal.Running) ? DeploymentPlanner.Plan(spec, spec, restart: true) : DeploymentPlanner.Plan(null, spec);
+        return Accept(state, new App(spec, version, version, version), steps, id, now, null, "app.created", $"{spec.Id} was created");
     }
 
     public static Decision<AppOutcome> Update(ClusterState state, AppSpec asked, bool force, DateTimeOffset now, DeploymentId id, bool restart = false)

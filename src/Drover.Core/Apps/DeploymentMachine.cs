@@ -29,6 +29,21 @@ public static class DeploymentMachine
         return Decision.Of(false, changes, [.. acts.SelectMany(a => a.Events)]);
     }
 
+    /// <summary>Apps that are gone while copies, volumes or addresses still name them and no deployment sees to that: their deletion was cancelled where it stood.</summary>
+    public static IEnumerable<AppId> Orphans(ClusterState state) =>
+        state.Instances.Values.Select(i => i.App)
+            .Concat(state.Volumes.Values.Where(v => v.Holder is not null).Select(v => v.Holder!.Value))
+            .Concat(state.Networks.Values.SelectMany(n => n.Addresses.Items.Select(a => a.App)))
+            .Where(app => !state.Apps.ContainsKey(app)).Distinct().Where(app => state.DeploymentOf(app) is null);
+
+    /// <summary>Stops what is left of an orphan, then frees what it held; the data stays.</summary>
+    public static Decision<bool> EndOrphan(ClusterState state, AppId app)
+    {
+        if (state.Apps.ContainsKey(app) || state.DeploymentOf(app) is not null) return false;
+        var step = Stop(state, app);
+        return Decision.Of(step.Done, step.Done ? [.. VolumeClaims.ReleaseUnused(state, app), .. Addressing.ReleaseUnused(state, app)] : step.Changes, step.Events);
+    }
+
     private static RolloutStep Act(ClusterState state, DeploymentAction action, DateTimeOffset now, DateTimeOffset knownSince, IChance chance)
     {
         var app = state.Apps.GetValueOrDefault(action.App);

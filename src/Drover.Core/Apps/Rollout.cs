@@ -73,7 +73,7 @@ public static class Rollout
 
     private static RolloutStep Replace(ClusterState state, App app, List<Instance> old, DateTimeOffset now, IChance chance)
     {
-        if (state.OpenMoveOf(app.Id) is { } open) return RolloutStep.Wait($"move {open.Id} to {open.Target}, which is {open.State}");
+        if (state.OpenMoveOf(app.Id) is { } open) return Arrived(state, app, old, open, now) ?? RolloutStep.Wait($"move {open.Id} to {open.Target}, which is {open.State}{WayOut(open)}");
         if (old.Count > 1) return Kill(KillOrder.Pick(state, app.Spec, old, old.Count - 1));
         var copy = old[0];
         // A copy of the new configuration is there already (one was killed while this began): the old one is surplus.
@@ -87,6 +87,17 @@ public static class Rollout
         if (elsewhere || copy.Spec.Volumes.Length == 0 || app.Spec.Volumes.Length == 0) return Kill(old);
         return Relocate(state, app, copy, node, here, now, chance);
     }
+
+    /// <summary>Past its commit point a move waits for the app to serve, and the change may be what makes it serve: so it is taken where the move led. Null: it cannot be.</summary>
+    private static RolloutStep? Arrived(ClusterState state, App app, List<Instance> old, Move open, DateTimeOffset now)
+    {
+        if (!open.Committed || old is not [var copy] || copy.Id != open.Instance || copy.Node != open.Target || !state.IsConnected(open.Target)) return null;
+        if (app.Spec.Volumes.Any(m => state.Volumes.TryGetValue(m.Name, out var v) && v.Primary is { } primary && primary != open.Target)) return null;
+        var there = Placement.Judge(state, app.Spec, open.Target, copy);
+        return there.Fits ? InPlace(state, app, copy with { Spec = app.Spec, AppVersion = app.Version }, open.Target, there.Ports, now) : null;
+    }
+
+    private static string WayOut(Move open) => open.State is MoveState.CutOver or MoveState.Starting ? "; scaling the app to 0, by force, ends it" : "";
 
     // One order to one agent: another task id means a new container in place of the old, which is stopped and removed first.
     private static RolloutStep InPlace(ClusterState state, App app, Instance renewed, NodeId node, EquatableList<int> ports, DateTimeOffset now)

@@ -25,6 +25,8 @@ public sealed record Move(
     public ByteCount WrittenByStop { get; init; }
     /// <summary>Nothing runs at the source and nothing is stopped there: the data alone goes.</summary>
     public bool SourceIdle { get; init; }
+    /// <summary>The app before the constraint this move was wished with; put back when the move is undone. Null: the move changed no constraint.</summary>
+    public App? Before { get; init; }
     public bool Ended => State is MoveState.Done or MoveState.Undone;
     /// <summary>Past the commit point there is only forward.</summary>
     public bool Committed => State is MoveState.CutOver or MoveState.Starting or MoveState.Healthy or MoveState.Retiring or MoveState.Done;

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Drover.Core.Apps;
 using Drover.Core.State;
 using Drover.Core.Volumes;
 
@@ -22,12 +23,25 @@ public static class MoveDecisions
         }
         if (ReferenceEquals(next, current) || next == current) return current;
         if (next.State == MoveState.Done) changes = Standbys(state, next, now);
+        if (next.State == MoveState.Undone && Unconstrained(state, next, now) is { } app)
+        {
+            next = next with { Failure = $"{next.Failure} (the app's constraints are again those from before the move)" };
+            changes = [new ClusterChange.PutApp(app)];
+        }
         return Decision.Of<Move?>(next, [.. changes, new ClusterChange.PutMove(next)], MoveEvents.Of(current, next));
     }
 
     /// <summary>Nothing happened to <paramref name="current"/> since <paramref name="seen"/> was read that a step's outcome depends on.</summary>
     public static bool SamePlace(Move current, Move seen) =>
         current.State == seen.State && current.Rounds.Count == seen.Rounds.Count && current.Attempts == seen.Attempts;
+
+    /// <summary>The app as it was before the constraint the move came with; null: there was none, or the app was changed since.</summary>
+    private static App? Unconstrained(ClusterState state, Move move, DateTimeOffset now)
+    {
+        if (move.Before is not { } before || !state.Apps.TryGetValue(move.App, out var app) || app.Version != MoveRequests.Version(move.RequestedAt)) return null;
+        var version = MoveRequests.Version(now);
+        return before with { Version = version > app.Version ? version : app.Version.AddMilliseconds(1), Delay = app.Delay, LastTaskFailure = app.LastTaskFailure };
+    }
 
     /// <summary>The old primary keeps the final snapshot: the way back sends only what is new since.</summary>
     private static IEnumerable<ClusterChange> Standbys(ClusterState state, Move move, DateTimeOffset now)

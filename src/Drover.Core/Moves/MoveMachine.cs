@@ -5,10 +5,13 @@ namespace Drover.Core.Moves;
 public static partial class MoveMachine
 {
     /// <summary>A node away for longer than this before the commit point undoes the move: less while the app stands still.</summary>
-    public static TimeSpan AwayLimit(MoveState state) => TimeSpan.FromSeconds(state is MoveState.Quiescing or MoveState.FinalDelta ? 5 : 15);
+    public static TimeSpan AwayLimit(Move move) => TimeSpan.FromSeconds(StandsStill(move) ? 5 : 15);
 
     /// <summary>Failed attempts of one step before a move is undone: few while the app stands still.</summary>
-    public static int AttemptLimit(MoveState state) => state is MoveState.Quiescing or MoveState.FinalDelta ? 3 : 6;
+    public static int AttemptLimit(Move move) => StandsStill(move) ? 3 : 6;
+
+    /// <summary>The app was stopped for this move. Where nothing ran at the source, the last round may carry everything and takes the time it takes.</summary>
+    private static bool StandsStill(Move move) => !move.SourceIdle && move.State is (MoveState.Quiescing or MoveState.FinalDelta);
 
     /// <summary>Room kept free at the target beyond the data itself.</summary>
     public static readonly ByteCount Slack = ByteCount.MiB(64);
@@ -33,7 +36,7 @@ public static partial class MoveMachine
             (MoveState.Healthy, MoveEvent.Begun) => To(move, MoveState.Retiring, now),
             (MoveState.Retiring, MoveEvent.Retired) => To(move, MoveState.Done, now),
             (MoveState.Unwinding, MoveEvent.Unwound(var left)) => AfterUnwound(move, left, now),
-            (< MoveState.CutOver, MoveEvent.NodeAway(var node)) => Unwind(move, $"node '{node}' is not connected for more than {AwayLimit(move.State).TotalSeconds:0} s; move again when it is back", now),
+            (< MoveState.CutOver, MoveEvent.NodeAway(var node)) => Unwind(move, $"node '{node}' is not connected for more than {AwayLimit(move).TotalSeconds:0} s; move again when it is back", now),
             (< MoveState.CutOver, MoveEvent.Abandoned(var why)) => Unwind(move, why, now),
             _ => move,
         };
@@ -44,8 +47,7 @@ public static partial class MoveMachine
     public static TimeSpan Delay(Move move)
     {
         if (move.Attempts == 0) return TimeSpan.Zero;
-        var stopped = move.State is MoveState.Quiescing or MoveState.FinalDelta;
-        var (first, most) = stopped ? (100, 400) : (250, move.Committed || move.State == MoveState.Unwinding ? 30_000 : 4_000);
+        var (first, most) = StandsStill(move) ? (100, 400) : (250, move.Committed || move.State == MoveState.Unwinding ? 30_000 : 4_000);
         return TimeSpan.FromMilliseconds(Math.Min(most, first * Math.Pow(2, Math.Min(move.Attempts - 1, 16))));
     }
 
@@ -61,7 +63,7 @@ public static partial class MoveMachine
         // Forward after the commit, and back to a serving source before it, there is no giving up.
         if (move.Committed || move.State == MoveState.Unwinding) return again;
         if (failed.Kind != StepFailure.Retry) return Unwind(move, failed.Message, now);
-        return again.Attempts < AttemptLimit(move.State) ? again : Unwind(move, $"{failed.Message} (after {again.Attempts} attempts)", now);
+        return again.Attempts < AttemptLimit(move) ? again : Unwind(move, $"{failed.Message} (after {again.Attempts} attempts)", now);
     }
 
     private static Move AfterPrepared(Move move, MoveEvent.Prepared prepared, DateTimeOffset now)

@@ -54,6 +54,9 @@ public static class MoveRequests
         return spec with { Constraints = spec.Constraints.Where(c => c.Field != asked.Name).Append(new Constraint(asked.Name, how, asked.Value)).ToEquatableList() };
     }
 
+    /// <summary>Version an app has from a constraint wished at this moment (milliseconds, as all versions).</summary>
+    public static DateTimeOffset Version(DateTimeOffset requestedAt) => DateTimeOffset.FromUnixTimeMilliseconds(requestedAt.ToUnixTimeMilliseconds());
+
     private static (MoveChoice?, MoveRefusal?) Checked(ClusterState state, AppId app, AppSpec spec, Instance? instance, NodeVerdict target, EquatableList<NodeVerdict> considered)
     {
         if (MovePlanner.Refusal(state, app, target.Node) is { } refusal) return (null, refusal);

@@ -16,7 +16,8 @@ public static class MoveWatch
         MoveState.Preparing or MoveState.Seeding or MoveState.Quiescing or MoveState.FinalDelta =>
             Abandoned(state, move) ?? Away(state, move, now, knownSince) ?? Waiting(state, move),
         MoveState.CutOver or MoveState.Starting => Start(state, move),
-        MoveState.Retiring or MoveState.Unwinding => Waiting(state, move),
+        MoveState.Retiring => (MoveEvent?)Uncleaned(state, move, now, knownSince) ?? Waiting(state, move),
+        MoveState.Unwinding => Waiting(state, move),
         _ => null,
     };
 
@@ -27,7 +28,7 @@ public static class MoveWatch
         foreach (var node in (ReadOnlySpan<NodeId>)[move.Source, move.Target])
         {
             if (AwaySince(state, node, knownSince) is not { } since) continue;
-            var limit = since + MoveMachine.AwayLimit(move.State);
+            var limit = since + MoveMachine.AwayLimit(move);
             if (first is null || limit < first) first = limit;
         }
         return first;
@@ -35,7 +36,7 @@ public static class MoveWatch
 
     /// <summary>True: the node is away for longer than a move in this state waits for it.</summary>
     public static bool IsLost(ClusterState state, Move move, NodeId node, DateTimeOffset now, DateTimeOffset knownSince) =>
-        AwaySince(state, node, knownSince) is { } since && now - since >= MoveMachine.AwayLimit(move.State);
+        AwaySince(state, node, knownSince) is { } since && now - since >= MoveMachine.AwayLimit(move);
 
     private static DateTimeOffset? AwaySince(ClusterState state, NodeId node, DateTimeOffset knownSince)
     {
@@ -56,6 +57,10 @@ public static class MoveWatch
         IsLost(state, move, move.Target, now, knownSince) ? new MoveEvent.NodeAway(move.Target)
         : IsLost(state, move, move.Source, now, knownSince) ? new MoveEvent.NodeAway(move.Source)
         : null;
+
+    /// <summary>Cleaning up does not hold up the app when a node does not come back: what stays there is fenced by the volume's epoch, and its snapshots go with the next move.</summary>
+    private static MoveEvent.Retired? Uncleaned(ClusterState state, Move move, DateTimeOffset now, DateTimeOffset knownSince) =>
+        IsLost(state, move, move.Source, now, knownSince) || IsLost(state, move, move.Target, now, knownSince) ? new() : null;
 
     private static MoveEvent.Waits? Waiting(ClusterState state, Move move)
     {

@@ -15,12 +15,16 @@ public static class Seeding
     /// <param name="rounds">Rounds so far, the newest last; none of them final.</param>
     public static SeedingVerdict Judge(MovePolicy policy, EquatableList<Round> rounds, ByteCount writtenByStop)
     {
+        // The target had this round already: it shows neither how fast the app writes nor how fast the way is.
+        if (rounds.Count > 0 && IsRepeated(rounds[^1]))
+            return rounds.Count >= policy.MaxRounds ? Unmet(policy, null, $"after {rounds.Count} rounds") : new(SeedingNext.Round, null, null);
         var delta = DeltaTime(policy, rounds);
         var shown = delta is { } time && Rate(policy, rounds) is { } rate ? time + Time(writtenByStop.Bytes, rate) : delta;
         if (delta <= policy.DowntimeTarget) return new(SeedingNext.Cut, shown, null);
         if (rounds.Count >= policy.MaxRounds) return Unmet(policy, shown, $"after {rounds.Count} rounds");
-        if (rounds.Count >= 2 && rounds[^1].Bytes.Bytes > Shrinks * rounds[^2].Bytes.Bytes)
-            return Unmet(policy, shown, $"the app writes as fast as can be sent: round {rounds[^1].Number} carried {rounds[^1].Bytes}, the one before {rounds[^2].Bytes}");
+        var before = rounds.Items.SkipLast(1).LastOrDefault(r => !IsRepeated(r));
+        if (before is not null && rounds[^1].Bytes.Bytes > Shrinks * before.Bytes.Bytes)
+            return Unmet(policy, shown, $"the app writes as fast as can be sent: round {rounds[^1].Number} carried {rounds[^1].Bytes}, the one before {before.Bytes}");
         return new(SeedingNext.Round, shown, null);
     }
 
@@ -67,11 +71,14 @@ public static class Seeding
             : new(SeedingNext.Abort, shown, $"the downtime target of {policy.DowntimeTarget.TotalMilliseconds:0} ms is out of reach: {why}. "
                 + "Raise the target, lower the app's writing, or let the move cut anyway");
 
+    // Even a round without changes carries a stream's frame.
+    private static bool IsRepeated(Round round) => round.Bytes.Bytes == 0 && round.SendTime < TimeSpan.FromMilliseconds(1);
+
     /// <summary>Part of a send that does not depend on its size.</summary>
     private static TimeSpan Start(EquatableList<Round> rounds, double rate)
     {
         var least = TimeSpan.MaxValue;
-        foreach (var round in rounds)
+        foreach (var round in rounds.Items.Where(r => !IsRepeated(r)))
         {
             var start = round.SendTime - Time(round.Bytes.Bytes, rate);
             if (start < least) least = start;

@@ -183,6 +183,23 @@ public sealed class AppsScenarioTests
     }
 
     [Fact]
+    public async Task A_deletion_cancelled_where_it_stood_leaves_nothing_held()
+    {
+        await using var lab = await AppsLab.Start();
+        await lab.Create(Db);
+        await lab.Settled();
+        await lab.Presence(AppsLab.Node1, false);
+        var gone = Assert.IsType<AppOutcome.Accepted>(await lab.Commands.Delete(Db.Id, true, lab.Now, CancellationToken.None));
+        await lab.Cluster.Until(s => s.InstancesOf(Db.Id).All(i => i.Goal == InstanceGoal.Removed), "its copy to be told to stop");
+        Assert.IsType<CancelOutcome.Stopped>(await lab.Commands.CancelDeployment(gone.Deployment, true, lab.Now, CancellationToken.None));
+        Assert.Equal(Db.Id, lab.Cluster.Current.Volumes[new("data")].Holder);
+        await lab.Presence(AppsLab.Node1, true);
+        var after = await lab.Cluster.Until(s => s.Volumes[new("data")].Holder is null && s.Networks[new("weave")].Addresses.Count == 0, "what it held to be free");
+        Assert.Empty(after.InstancesOf(Db.Id));
+        Assert.True(after.Volumes[new("data")].Initialized);
+    }
+
+    [Fact]
     public async Task A_volume_and_an_address_in_use_are_refused_with_their_holder_and_nothing_changes()
     {
         await using var lab = await AppsLab.Start();

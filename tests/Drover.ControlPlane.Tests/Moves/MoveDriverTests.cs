@@ -133,9 +133,11 @@ public sealed class MoveDriverTests : IAsyncLifetime
     {
         _agents.Answer = (_, step) => step.WorkCase == WorkCase.Prepare
             ? Task.FromResult(new StepResult { StepId = step.StepId, Error = "the image does not exist: push it first", ErrorKind = StepErrorKind.Operator }) : null;
+        var before = _cluster.Current.Apps[App];
         await Drive();
         await Commands.Start(By("disk=ssd"), default);
         var state = await Until(MoveState.Undone);
+        Assert.Equal((before.Spec, before.LastConfigChangeAt), (state.Apps[App].Spec, state.Apps[App].LastConfigChangeAt));
         Assert.Equal((A, 1L), (state.Volumes[Data].Primary!.Value, state.Volumes[Data].Epoch.Value));
         Assert.Contains("push it first", state.Moves.Values.Single().Failure, StringComparison.Ordinal);
         Assert.Equal([A, B], _agents.Asked.Where(a => a.Step.WorkCase == WorkCase.Unwind).Select(a => a.Node).Order());

@@ -1,4 +1,5 @@
 using Drover.Core.Apps;
+using Drover.Core.Moves;
 using Drover.Core.State;
 using Xunit;
 
@@ -76,6 +77,24 @@ public sealed class RolloutTests
         var step = Rollout.Upgrade(state, app, Changed, Given.Noon, new CountingChance());
         Assert.Empty(step.Changes);
         Assert.Contains("node2: [disk, IS, nvme] not met: disk is ssd", step.WaitsFor, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(MoveState.Starting, 1, true)]
+    [InlineData(MoveState.Starting, 64, false)]
+    [InlineData(MoveState.Seeding, 1, false)]
+    public void What_repairs_an_app_that_cannot_serve_where_its_move_led_is_taken_there(MoveState at, double cpus, bool taken)
+    {
+        var broken = Given.Spec("/db").WithVolume("data");
+        var app = (broken with { Command = "better", Cpus = cpus }).App(Changed);
+        var there = at == MoveState.Starting ? "node2" : "node1";
+        var move = new Move(new("m1"), MoveTrigger.Constraint, app.Id, new InstanceId("db"), [], new("node1"), new("node2"), broken, [], MovePolicy.Default, at, Given.Noon);
+        var state = Given.Cluster(Given.Node("node1"), Given.Node("node2")).And(app).And(Given.Volume("data", there, "/db")).And(broken.Copy("db", there, InstanceState.Scheduled))
+            .And(new ClusterChange.PutMove(move));
+        var step = Rollout.Upgrade(state, app, Changed, Given.Noon, new CountingChance());
+        var next = step.Changes.OfType<ClusterChange.PutInstance>().Select(p => p.Instance).SingleOrDefault();
+        Assert.Equal(taken ? ("better", "node2", 2) : default, next is null ? default : (next.Spec.Command, next.Node?.Value, next.Incarnation));
+        Assert.Equal(!taken, step.WaitsFor?.StartsWith($"move m1 to node2, which is {at}", StringComparison.Ordinal) == true);
     }
 
     [Fact]

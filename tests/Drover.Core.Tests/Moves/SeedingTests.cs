@@ -56,6 +56,15 @@ public sealed class SeedingTests
     }
 
     [Fact]
+    public void A_round_the_target_had_already_says_nothing_and_another_follows()
+    {
+        var rounds = Rounds(1000, 50);
+        var repeated = new EquatableList<Round>(rounds.Items.SetItem(1, rounds[1] with { Bytes = ByteCount.Zero, SendTime = TimeSpan.Zero }));
+        Assert.Equal((SeedingNext.Round, (TimeSpan?)null), (Seeding.Judge(MovePolicy.Default, repeated, ByteCount.Zero).Next, Seeding.Judge(MovePolicy.Default, repeated, ByteCount.Zero).PredictedStop));
+        Assert.Equal(SeedingNext.Cut, Seeding.Judge(MovePolicy.Default with { MaxRounds = 2 }, repeated, ByteCount.Zero).Next);
+    }
+
+    [Fact]
     public void What_the_app_writes_by_stopping_is_foretold_and_no_reason_for_another_round()
     {
         var final = Rounds(1000, 50, 120);
