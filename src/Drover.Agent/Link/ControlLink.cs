@@ -123,7 +123,7 @@ public sealed class ControlLink(
     /// <summary>Why there is no output yet; null: it has a container, and the engine's own words count.</summary>
     private string? NotMade(string task) =>
         reconciler.Observed().FirstOrDefault(o => o.TaskId == task) is { ContainerId: "" } seen
-            ? $"its container is not made yet: {seen.Condition.ToString().ToLowerInvariant()}{(seen.Message.Length > 0 ? $", {seen.Message}" : "")}"
+            ? $"it has no container on this node yet: {seen.Condition.ToString().ToLowerInvariant()}{(seen.Message.Length > 0 ? $", {seen.Message}" : "")}"
             : null;
 
     private async Task SendLog(LogRequest request, CancellationToken cancel)

@@ -56,6 +56,17 @@ public sealed class HealthChecks(IHealthProbe probe, TimeProvider time, ILogger<
         lock (watched.States) return [.. watched.States.Select(Message)];
     }
 
+    /// <summary>Why its first healthy answer is still waited for; null: it came, or nothing has failed yet.</summary>
+    public string? Silence(InstanceId instance, DesiredInstance? wanted)
+    {
+        if (wanted is null || !_watched.TryGetValue(instance, out var watched) || watched.Instance.TaskId != wanted.TaskId) return null;
+        lock (watched.States)
+        {
+            var index = Array.FindIndex(watched.States, s => s is { FirstSuccess: null, Cause: not null });
+            return index < 0 ? null : $"a first healthy answer; health check {index}: {watched.States[index].Cause}";
+        }
+    }
+
     private async Task Loop(InstanceId id, Watched watched, int index, CancellationToken cancel)
     {
         var check = watched.Instance.HealthChecks[index];
@@ -92,7 +103,8 @@ public sealed class HealthChecks(IHealthProbe probe, TimeProvider time, ILogger<
             var before = watched.States[index];
             (var next, kill) = HealthMachine.After(before, check, watched.Container.StartedAt ?? now, cause, now);
             watched.States[index] = next;
-            tell = next.Known != before.Known || next.Alive != before.Alive || next.Failures != before.Failures;
+            // The first cause at once, later ones with what else is told: quick early probes would tell it fifty times a second.
+            tell = (next.FirstSuccess is null && before.Cause is null && cause is not null) || next.Known != before.Known || next.Alive != before.Alive || next.Failures != before.Failures;
             if (watched.Notes is { FirstAnswer: null, StartedTicks: { } started } && watched.States.All(s => s.Alive)) watched.Notes.FirstAnswer = time.GetElapsedTime(started);
         }
         if (kill && !watched.Stop.IsCancellationRequested)

@@ -247,8 +247,12 @@ public sealed class Reconciler(
         foreach (var other in book.Of(instance).Where(c => c.Task.Value != wanted?.TaskId)) yield return Observe(instance, null, other.Task);
     }
 
-    private InstanceObserved Observe(InstanceId instance, DesiredInstance? wanted, TaskId task) =>
-        Observation.Of(wanted, book.Container(task), book.Notes(task), health.Of(instance, wanted), instance, task);
+    private InstanceObserved Observe(InstanceId instance, DesiredInstance? wanted, TaskId task)
+    {
+        var seen = Observation.Of(wanted, book.Container(task), book.Notes(task), health.Of(instance, wanted), instance, task);
+        if (seen is { Condition: InstanceCondition.Running, Message: "" }) seen.Message = health.Silence(instance, wanted) ?? "";
+        return seen;
+    }
 
     private void Tell(InstanceId instance)
     {

@@ -161,6 +161,18 @@ public sealed class ReconcilerTests
     }
 
     [Fact]
+    public async Task A_task_that_does_not_answer_yet_says_which_check_fails_and_why()
+    {
+        await using var rig = await new NodeRig().Start();
+        rig.Probe.Answer = _ => "connection refused";
+        var wanted = Instance();
+        wanted.HealthChecks.Add(new HealthCheck { Protocol = HealthProtocol.Tcp, Port = 1, IntervalMs = 1000, GraceMs = 3_600_000 });
+        rig.Order(1, wanted);
+        var seen = await rig.Told.Until(m => m.Instance is { Condition: InstanceCondition.Running, Message.Length: > 0 });
+        Assert.Equal("a first healthy answer; health check 0: connection refused", seen.Instance.Message);
+    }
+
+    [Fact]
     public async Task The_first_healthy_answer_is_measured_and_told()
     {
         await using var rig = await new NodeRig().Start();

@@ -52,7 +52,7 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
         var known = folder.ReadLedger();
         if (known is { Live: true } && known.Epoch == epoch) return VolumeOutcome.Done;
         if (known is { } trace && (trace.Epoch != Epoch.None || trace.Floor != Epoch.None || folder.SnapshotNames().Any()))
-            return VolumeOutcome.Conflict($"volume {volume} is known here (epoch {trace.Known}, {folder.SnapshotNames().Count()} snapshots): a known volume is never made again empty; promote a snapshot instead");
+            return VolumeOutcome.Conflict($"volume {volume} is known here (epoch {trace.Known}, {folder.SnapshotNames().Count()} snapshots): a known volume is never made again empty; check which node has its data");
         var blank = folder.LedgerOrBlank();
         ClearUncommitted(folder, epoch);
         Subvolume.Make(folder.Lives, VolumeFolder.LiveName(epoch));
