@@ -122,7 +122,8 @@ public sealed partial class LayerBuilder(HostPrograms programs, string cache)
     {
         var sources = AptSources.Where(File.Exists).SelectMany(File.ReadLines);
         var words = sources.Where(l => l.StartsWith("URIs:", StringComparison.Ordinal) || l.StartsWith("deb ", StringComparison.Ordinal)).SelectMany(l => l.Split(' '));
-        return words.FirstOrDefault(w => w.StartsWith("http", StringComparison.Ordinal) && w.TrimEnd('/').EndsWith("/debian", StringComparison.Ordinal)) ?? "http://deb.debian.org/debian";
+        return words.FirstOrDefault(w => w.StartsWith("http", StringComparison.Ordinal) && w.TrimEnd('/').EndsWith("/debian", StringComparison.Ordinal)) 
+            ?? throw new LabException($"no Debian mirror is named in {string.Join(" or ", AptSources)}: the lab's images are built from the one this machine installs from");
     }
 
     private static unsafe bool IsMadeAnew(string folder)
