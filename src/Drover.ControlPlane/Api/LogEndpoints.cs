@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Drover.Contracts.Api;
 using Drover.ControlPlane.Agents;
 using Drover.ControlPlane.Marathon;
 using Drover.Core;
@@ -18,7 +19,7 @@ internal sealed class LogEndpoints(ICluster cluster, IAgentConnections agents, I
     {
         var text = "/" + string.Join('/', segments);
         var state = cluster.Current;
-        if (AppIds.Parse(text).Id is not { } id || !state.Apps.ContainsKey(id))
+        if (AppIds.Parse(text).Id is not { } id || !state.Apps.TryGetValue(id, out var app))
         {
             await ApiV1.Unknown(context, "app", text, "drover apps");
             return;
@@ -33,7 +34,9 @@ internal sealed class LogEndpoints(ICluster cluster, IAgentConnections agents, I
         if (Chosen(state, id, query["task"]) is not { } instance)
         {
             var named = query["task"].ToString();
-            await ApiV1.Refuse(context, 404, named.Length > 0 ? new($"app '{id}' has no task '{named}'", "task", "leave it out for the newest") : new($"app '{id}' has no task that has been placed", null, "see why with: drover status"));
+            var failed = app.LastTaskFailure;
+            await ApiV1.Refuse(context, 404, failed is not null && (named.Length == 0 || named == failed.Task.Value) ? Ended(id, failed)
+                : named.Length > 0 ? new($"app '{id}' has no task '{named}'", "task", "leave it out for the newest") : new($"app '{id}' has no task that has been placed", null, "see why with: drover status"));
             return;
         }
         if (!agents.IsConnected(instance.Node!.Value))
@@ -43,6 +46,10 @@ internal sealed class LogEndpoints(ICluster cluster, IAgentConnections agents, I
         }
         await Stream(context, instance, query["follow"] == "true", tail);
     }
+
+    private static ErrorView Ended(AppId id, TaskFailure failed) => new(
+        $"app '{id}' has no container now; its last one, of task '{failed.Task}', ended on node '{failed.Node}' at {failed.At.UtcDateTime.ToString("HH:mm:ss", CultureInfo.InvariantCulture)} UTC: {failed.Message}",
+        null, "see what it waits for with: drover status");
 
     private static Instance? Chosen(ClusterState state, AppId id, string? task)
     {

@@ -24,9 +24,11 @@ public static class ViewsV1
     {
         foreach (var instance in state.Instances.Values.Where(i => i.Goal == InstanceGoal.Running && (i.Node is null || i.WaitsFor is not null)).OrderBy(i => i.CreatedAt).Take(MaxWaiting))
         {
-            IReadOnlyList<NodeReasonView> reasons = instance.Node is null
+            // Nodes are told where it waits for one: while it waits for a backoff or a move they say nothing.
+            var what = WaitReasons.Brief(instance.WaitsFor ?? WaitReasons.Place);
+            IReadOnlyList<NodeReasonView> reasons = instance.Node is null && what == WaitReasons.Place
                 ? [.. Placement.Rank(state, instance.Spec, instance).Where(v => !v.Fits).Select(v => new NodeReasonView(v.Node.Value, string.Join("; ", v.Reasons)))] : [];
-            yield return new("instance", instance.Id.Value, instance.App.Value, instance.WaitsFor ?? "a place", instance.CreatedAt, reasons);
+            yield return new("instance", instance.Id.Value, instance.App.Value, what, instance.CreatedAt, reasons);
         }
         foreach (var move in state.OpenMoves.Where(m => m.WaitsFor is not null).OrderBy(m => m.RequestedAt))
             yield return new("move", move.Id.Value, move.App.Value, move.WaitsFor!, move.History.Count > 0 ? move.History[^1].At : move.RequestedAt, []);

@@ -46,9 +46,13 @@ internal sealed class AppEndpoints(ICluster cluster, IAppCommands commands, Time
         using var body = await RequestBody.Read(context);
         if (Refusal(body) is { } refused) return refused;
         var root = body.Json!.RootElement;
-        if (!cluster.Current.Apps.TryGetValue(id, out var known)) return await Create(context, root, id);
+        if (!cluster.Current.Apps.TryGetValue(id, out var known))
+            return OnlyScales(root) ? Answer.NoApp(id) : await Create(context, root, id);
         return await Update(context, root, known, partial: Flag(context, "partialUpdate", otherwise: true));
     }
+
+    /// <summary>Who sends a number of copies alone means an app that is there.</summary>
+    private static bool OnlyScales(JsonElement body) => body.TryGetProperty("instances", out _) && body.EnumerateObject().All(f => f.Name is "instances" or "id");
 
     public async Task<Answer> Patch(HttpContext context, AppId id)
     {

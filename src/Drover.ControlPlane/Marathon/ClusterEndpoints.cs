@@ -21,6 +21,9 @@ internal sealed class ClusterEndpoints(ICluster cluster, IAppCommands commands, 
         json.WriteEndArray();
     })));
 
+    public Task<Answer> Deployment(DeploymentId id) => Task.FromResult(cluster.Current.Deployments.TryGetValue(id, out var deployment)
+        ? new Answer(200, MarathonJson.Text(json => DeploymentViews.Deployment(json, deployment))) : Answer.Message(404, $"DeploymentPlan {id} does not exist"));
+
     public async Task<Answer> CancelDeployment(HttpContext context, DeploymentId id)
     {
         var outcome = await commands.CancelDeployment(id, AppEndpoints.Flag(context, "force", otherwise: false), time.GetUtcNow(), context.RequestAborted);

@@ -66,7 +66,7 @@ public static partial class ConstraintJson
         };
         if (parsed is not { } known)
         {
-            faults.Rule(path, Operators);
+            faults.Rule(path, $"{Operators}; it was '{op}'");
             return null;
         }
         var fault = known switch

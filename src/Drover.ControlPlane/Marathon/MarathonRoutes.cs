@@ -19,7 +19,7 @@ public static class MarathonSetup
 /// <summary>Finds what a path of the Marathon surface means.</summary>
 public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, EventRing ring, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<MarathonRoutes> log)
 {
-    public const string There = "/v2/apps, /v2/apps/{id}, /v2/apps/{id}/restart, /v2/apps/{id}/tasks, /v2/apps/{id}/tasks/{task}, /v2/tasks, /v2/tasks/delete, /v2/deployments, /v2/queue, /v2/info, /v2/events, /ping, /api/v1";
+    public const string There = "/v2/apps, /v2/apps/{id}, /v2/apps/{id}/restart, /v2/apps/{id}/tasks, /v2/apps/{id}/tasks/{task}, /v2/tasks, /v2/tasks/delete, /v2/deployments, /v2/deployments/{id}, /v2/queue, /v2/info, /v2/events, /ping, /api/v1";
     private readonly AppEndpoints _apps = new(cluster, commands, time);
     private readonly TaskEndpoints _tasks = new(cluster, commands, time);
     private readonly ClusterEndpoints _cluster = new(cluster, commands, time);
@@ -62,11 +62,13 @@ public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, Even
         ["v2", "apps", .. var id, "tasks"] when id.Length > 0 => WithApp(id, app => Methods(context, ("GET", c => _tasks.OfApp(c, app)), ("DELETE", c => _tasks.KillOfApp(c, app)))),
         ["v2", "apps", .. var id, "tasks", var task] when id.Length > 0 => WithApp(id, app => Methods(context, ("DELETE", c => _tasks.Kill(c, app, task)))),
         ["v2", "apps", .. var group, "*"] => Methods(context, ("GET", c => _apps.Group(c, group))),
+        ["v2", "apps", .. var id] when HttpMethods.IsPut(context.Request.Method) && AppIds.Parse(Path(id)).Fault is { } fault =>
+            Task.FromResult(Marathon.Answer.Faults(types: false, [new("/id", [$"'{Path(id)}' is no id of an app: {fault}"])])),
         ["v2", "apps", .. var id] => WithApp(id, app => Methods(context, ("GET", c => _apps.Show(c, app)), ("PUT", c => _apps.Put(c, app)), ("PATCH", c => _apps.Patch(c, app)), ("DELETE", c => _apps.Delete(c, app)))),
         ["v2", "tasks"] => Methods(context, ("GET", _tasks.List)),
         ["v2", "tasks", "delete"] => Methods(context, ("POST", _tasks.KillMany)),
         ["v2", "deployments"] => Methods(context, ("GET", _cluster.Deployments)),
-        ["v2", "deployments", var id] => Methods(context, ("DELETE", c => _cluster.CancelDeployment(c, new DeploymentId(id)))),
+        ["v2", "deployments", var id] => Methods(context, ("GET", _ => _cluster.Deployment(new DeploymentId(id))), ("DELETE", c => _cluster.CancelDeployment(c, new DeploymentId(id)))),
         ["v2", "queue"] => Methods(context, ("GET", _cluster.Queue)),
         ["v2", "queue", .. var id, "delay"] when id.Length > 0 => WithApp(id, app => Methods(context, ("DELETE", c => _cluster.ResetDelay(c, app)))),
         ["v2", "info"] => Methods(context, ("GET", _cluster.Info)),
@@ -75,9 +77,11 @@ public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, Even
         _ => Task.FromResult(Marathon.Answer.Message(404, $"There is nothing at '/{string.Join('/', path)}'. There is: {There}")),
     };
 
+    private static string Path(string[] segments) => "/" + string.Join('/', segments);
+
     private static Task<Answer> WithApp(string[] segments, Func<AppId, Task<Answer>> then)
     {
-        var text = "/" + string.Join('/', segments);
+        var text = Path(segments);
         var (id, fault) = AppIds.Parse(text);
         return id is { } known ? then(known) : Task.FromResult(Marathon.Answer.Message(404, $"App '{text}' does not exist; an id {fault}"));
     }

@@ -52,12 +52,19 @@ public static class RequestBody
         }
         catch (JsonException fault)
         {
-            return new(null, BodyFault.Broken, bytes.IsEmpty ? "the body is empty; send a JSON object" : fault.Message);
+            return new(null, BodyFault.Broken, bytes.IsEmpty ? "the body is empty; send a JSON object" : Place(fault));
         }
         catch (DecoderFallbackException)
         {
             return new(null, BodyFault.Broken, "the body is not UTF-8; save the file in that encoding");
         }
+    }
+
+    /// <summary>Lines and columns as editors count them; the parser counts from 0, columns in bytes.</summary>
+    private static string Place(JsonException fault)
+    {
+        var reason = fault.Message.Split(" LineNumber:")[0];
+        return $"line {fault.LineNumber + 1}, column {fault.BytePositionInLine + 1}: {reason} Look there for a missing or surplus quote, comma or bracket";
     }
 
     private static Reading TooLarge() => new(null, BodyFault.TooLarge, $"the body is larger than {MaxBytes} bytes; send less");

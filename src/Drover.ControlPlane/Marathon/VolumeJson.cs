@@ -92,7 +92,11 @@ public static class VolumeJson
             {
                 if (Named(value, driver, fields) is { } mount) named.Add(mount);
             }
-            else rest.Add(new(key, value));
+            else
+            {
+                if (DockerOptions.Problem(key) is { } problem) fields.Violations.Rule(fields.At("key"), problem);
+                rest.Add(new(key, value));
+            }
         }
         if (ours && named.Count == 0) docker.Violations.Rule(docker.At("parameters"), "volume-driver needs a parameter volume of the form NAME:/path");
         return (rest, named);

@@ -30,7 +30,7 @@ public static class Placement
         if (known.Cordoned && self?.Node != node) reasons.Add("it is cordoned and takes nothing new");
         var use = Usage(state, node, self);
         AddResourceReasons(reasons, spec, known.Resources, use);
-        var ports = PickPorts(reasons, spec, known.Resources.Ports, use.Ports, self?.Node == node ? self.Ports : []);
+        var ports = PickPorts(reasons, spec, known.Resources.Ports, use.Ports, self?.Node == node ? self.Ports : [], port => Owner(state, node, self, port));
         reasons.AddRange(Constraints.Refusals(state, spec, known, self));
         AddVolumeReasons(reasons, state, spec, node, volumes);
         return new NodeVerdict(node, reasons.Count == 0, reasons.ToEquatableList(), reasons.Count == 0 ? ports : [],
@@ -109,7 +109,11 @@ public static class Placement
         }
     }
 
-    private static EquatableList<int> PickPorts(List<string> reasons, AppSpec spec, EquatableList<PortRange> ranges, IReadOnlySet<int> used, EquatableList<int> kept)
+    private static AppId? Owner(ClusterState state, NodeId node, Instance? self, int port) =>
+        state.InstancesOn(node).Where(i => i.Id != self?.Id && i.Ports.Items.Contains(port)).Select(i => (AppId?)i.App).FirstOrDefault()
+        ?? state.OpenMoves.Where(m => m.Target == node && m.TargetPorts.Items.Contains(port)).Select(m => (AppId?)m.App).FirstOrDefault();
+
+    private static EquatableList<int> PickPorts(List<string> reasons, AppSpec spec, EquatableList<PortRange> ranges, IReadOnlySet<int> used, EquatableList<int> kept, Func<int, AppId?> owner)
     {
         var demands = PortDemand.Of(spec);
         var picked = new int[demands.Length];
@@ -119,7 +123,7 @@ public static class Placement
             if (demands[i].Fixed is not { } port) continue;
             picked[i] = port;
             if (!ranges.Items.Any(r => r.Contains(port))) reasons.Add($"needs host port {port}, the node offers {Ranges(ranges)}");
-            else if (!taken.Add(port)) reasons.Add($"needs host port {port}, which is taken");
+            else if (!taken.Add(port)) reasons.Add($"needs host port {port}, which is taken{(owner(port) is { } other ? $" by {other}" : "")}");
         }
         var lacking = 0;
         for (var i = 0; i < demands.Length; i++)

@@ -144,6 +144,6 @@ public static class Rollout
         if (leaving.FirstOrDefault() is { } last) return RolloutStep.Wait($"{last.Task}: {last.WaitsFor ?? $"{last.Node} to stop it"}");
         var waiting = counted.Find(i => !i.Serves);
         return waiting is null ? new([], [], true, null)
-            : RolloutStep.Wait($"{counted.Count(i => i.Serves)} of {counted.Count} copies serve; {waiting.Task} waits for {waiting.WaitsFor ?? "its agent"}");
+            : RolloutStep.Wait($"{counted.Count(i => i.Serves)} of {counted.Count} copies serve; {waiting.Task} waits for {WaitReasons.Brief(waiting.WaitsFor ?? "its agent")}");
     }
 }

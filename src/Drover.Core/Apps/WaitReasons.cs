@@ -6,7 +6,13 @@ namespace Drover.Core.Apps;
 /// <summary>Why an app's copies are not placed, node by node.</summary>
 public static class WaitReasons
 {
+    /// <summary>What <see cref="Text"/> begins with where there are nodes.</summary>
+    public const string Place = "a node that takes it";
+
     private const int Named = 5;
+
+    /// <summary>The same without the nodes, for where they are named already.</summary>
+    public static string Brief(string text) => text.StartsWith(Place, StringComparison.Ordinal) ? Place : text;
 
     /// <summary>Every node and why it does not take the app's next copy.</summary>
     public static ImmutableArray<NodeVerdict> Of(ClusterState state, AppId app)
@@ -22,6 +28,6 @@ public static class WaitReasons
         if (verdicts.Count == 0) return "a node: none has joined";
         var refusing = verdicts.Where(v => !v.Fits).OrderBy(v => v.Node).ToList();
         var more = refusing.Count > Named ? $"; and {refusing.Count - Named} more nodes" : "";
-        return $"a node that takes it. {string.Join("; ", refusing.Take(Named).Select(v => $"{v.Node}: {string.Join(", ", v.Reasons)}"))}{more}";
+        return $"{Place}. {string.Join("; ", refusing.Take(Named).Select(v => $"{v.Node}: {string.Join(", ", v.Reasons)}"))}{more}";
     }
 }

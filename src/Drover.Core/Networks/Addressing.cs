@@ -22,16 +22,16 @@ public static class Addressing
         attachment = null;
         if (!TryRead(text, out var address, out var prefix))
         {
-            problem = $"{Variable} must be an IPv4 address with prefix length such as 10.255.0.10/24, not '{text}'";
+            problem = $"must be an IPv4 address with prefix length such as 10.255.0.10/24, not '{text}'";
             return false;
         }
         var mask = Mask(prefix);
         problem = prefix switch
         {
-            < 8 or > 30 => $"{Variable}: the prefix length must be 8 to 30, not {prefix}",
-            _ when (address & ~mask) == 0 => $"{Variable}: {Text(address)} is the address of its network {Text(address & mask)}/{prefix}: choose another",
-            _ when (address & ~mask) == ~mask => $"{Variable}: {Text(address)} is the broadcast address of {Text(address & mask)}/{prefix}: choose another",
-            _ when address >> 24 is 0 or 127 or >= 224 => $"{Variable}: {Text(address)} is not an address a machine can have",
+            < 8 or > 30 => $"the prefix length must be 8 to 30, not {prefix}",
+            _ when (address & ~mask) == 0 => $"{Text(address)} is the address of its network {Text(address & mask)}/{prefix}: choose another",
+            _ when (address & ~mask) == ~mask => $"{Text(address)} is the broadcast address of {Text(address & mask)}/{prefix}: choose another",
+            _ when address >> 24 is 0 or 127 or >= 224 => $"{Text(address)} is not an address a machine can have",
             _ => null,
         };
         if (problem is not null) return false;
@@ -50,6 +50,9 @@ public static class Addressing
         _ = TryRead(wanted.Cidr, out var address, out var prefix);
         if (SubnetOf(wanted.Cidr) != network.Subnet)
         {
+            _ = TryRead(network.Subnet, out var first, out var length);
+            if (prefix != length && (address & Mask(length)) == first)
+                return new FieldError(path, $"{Text(address)} is in the subnet {network.Subnet} of network '{network.Name}', whose prefix length is {length}, not {prefix}: write {Text(address)}/{length}");
             return new FieldError(path, $"{Text(address)}/{prefix} is outside the subnet {network.Subnet} of network '{network.Name}': choose an address in it, with its prefix length");
         }
         var holder = network.Addresses.Items.FirstOrDefault(a => a.Address == Text(address));

@@ -35,6 +35,31 @@ public sealed class ApiV1Tests
     }
 
     [Fact]
+    public async Task An_app_whose_container_ended_says_in_place_of_its_log_where_when_and_why()
+    {
+        var failure = new TaskFailure(new("mongo.instance-1._app.3"), new("node1"), "node1", "TASK_FAILED", "exec: no such file", Samples.Moment, Samples.Moment);
+        await using var doors = await Doors.Open([.. Doors.RunningMongo()]);
+        await doors.Cluster.Given(new ClusterChange.RemoveInstance(doors.Cluster.Current.Instances.Keys.Single()),
+            new ClusterChange.PutApp(doors.Cluster.Current.Apps.Values.Single() with { LastTaskFailure = failure }));
+        var (status, body, _) = await doors.Send("GET", "/api/v1/apps/mongo/logs");
+        Assert.Equal(404, status);
+        var message = body.Deserialize(ApiJson.Default.ErrorView)!.Message;
+        Assert.All(["'mongo.instance-1._app.3'", "'node1'", "12:00:00 UTC", "exec: no such file"], part => Assert.Contains(part, message, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("a node that takes it. node1: needs 999999 MiB of memory", "a node that takes it", 2)]
+    [InlineData("its backoff until 12:00:01 UTC: it ended", "its backoff until 12:00:01 UTC: it ended", 0)]
+    public async Task Status_names_each_node_once_and_only_where_a_node_is_waited_for(string waits, string shown, int nodes)
+    {
+        var spec = Marathon.Dialects.Spec("""{"id":"big","mem":999999,"container":{"docker":{"image":"i"}}}""");
+        await using var doors = await Doors.Open([.. Doors.Machines, new ClusterChange.PutApp(new App(spec, Samples.Moment, Samples.Moment, Samples.Moment)),
+            new ClusterChange.PutInstance(new(new("big.instance-1"), spec.Id, spec, Samples.Moment, 1, null, [], InstanceGoal.Running, InstanceState.Scheduled, Samples.Moment) { WaitsFor = waits })]);
+        var waiting = Assert.Single((await doors.Send("GET", "/api/v1/status")).Body.Deserialize(ApiJson.Default.StatusView)!.Waiting);
+        Assert.Equal((shown, nodes), (waiting.WaitsFor, waiting.Nodes.Count));
+    }
+
+    [Fact]
     public async Task An_instance_that_waits_says_why_per_node()
     {
         var spec = Marathon.Dialects.Spec("""{"id":"big","mem":999999,"container":{"docker":{"image":"i"}}}""");

@@ -58,8 +58,8 @@ public sealed class AppJsonTests
     [Fact]
     public void Docker_parameters_of_others_go_to_docker_as_they_stand()
     {
-        var spec = Dialects.Spec("""{"id":"a","container":{"docker":{"image":"i","parameters":[{"key":"volume-driver","value":"rexray"},{"key":"volume","value":"v:/d"},{"key":"hostname","value":"h"},{"key":"v","value":"/srv:/srv"}]}}}""");
-        Assert.Equal(["volume-driver=rexray", "volume=v:/d", "hostname=h", "v=/srv:/srv"], spec.Container!.Parameters.Select(p => $"{p.Key}={p.Value}"));
+        var spec = Dialects.Spec("""{"id":"a","container":{"docker":{"image":"i","parameters":[{"key":"--dns","value":"10.0.0.1"},{"key":"hostname","value":"h"},{"key":"v","value":"/srv:/srv"}]}}}""");
+        Assert.Equal(["--dns=10.0.0.1", "hostname=h", "v=/srv:/srv"], spec.Container!.Parameters.Select(p => $"{p.Key}={p.Value}"));
         Assert.Empty(spec.Volumes);
     }
 
@@ -80,7 +80,7 @@ public sealed class AppJsonTests
     [InlineData("{\"id\":\"a\",\"env\":{\"A\":1},%}", "/env/A", "double quotes")]
     [InlineData("{\"id\":\"a\",\"env\":{\"A\":{\"secret\":\"s\"}},%}", "/env/A", "secrets are not kept")]
     [InlineData("{\"id\":\"a\",\"env\":{\"A\":\"\\ud800\"},%}", "/env/A", "Unicode")]
-    [InlineData("{\"id\":\"a\",\"constraints\":[[\"disk\",\"NEAR\",\"x\"]],%}", "/constraints(0)", "operator must be one of the following UNIQUE, CLUSTER, GROUP_BY, LIKE, MAX_PER, UNLIKE or IS")]
+    [InlineData("{\"id\":\"a\",\"constraints\":[[\"disk\",\"NEAR\",\"x\"]],%}", "/constraints(0)", "operator must be one of the following UNIQUE, CLUSTER, GROUP_BY, LIKE, MAX_PER, UNLIKE or IS; it was 'NEAR'")]
     [InlineData("{\"id\":\"a\",\"constraints\":[[\"disk\"]],%}", "/constraints(0)", "2 or 3 fields")]
     [InlineData("{\"id\":\"a\",\"constraints\":[[\"rack\",\"MAX_PER\",\"x\"]],%}", "/constraints(0)", "MAX_PER requires an integer value")]
     [InlineData("{\"id\":\"a\",\"constraints\":[[\"rack\",\"LIKE\"]],%}", "/constraints(0)", "LIKE and UNLIKE require a non-empty, regular expression value")]
@@ -92,6 +92,9 @@ public sealed class AppJsonTests
     [InlineData("{\"id\":\"a\",\"container\":{\"docker\":{}}}", "/container/docker/image", "must name the image")]
     [InlineData("{\"id\":\"a\",\"networks\":[{\"mode\":\"container/bridge\"}],\"env\":{\"WEAVE_CIDR\":\"10.255.0.0/24\"},%}", "/env/WEAVE_CIDR", "address of its network")]
     [InlineData("{\"id\":\"a\",\"networks\":[{\"mode\":\"container/bridge\"}],\"env\":{\"WEAVE_CIDR\":\"ten\"},%}", "/env/WEAVE_CIDR", "such as 10.255.0.10/24")]
+    [InlineData("{\"id\":\"a\",\"container\":{\"docker\":{\"image\":\"i\",\"parameters\":[{\"key\":\"memmory\",\"value\":\"1g\"}]}}}", "/container/docker/parameters(0)/key", "'memmory' is not known: remove it")]
+    [InlineData("{\"id\":\"a\",\"container\":{\"docker\":{\"image\":\"i\",\"parameters\":[{\"key\":\"restart\",\"value\":\"always\"}]}}}", "/container/docker/parameters(0)/key", "Leave it out")]
+    [InlineData("{\"id\":\"a\",\"container\":{\"docker\":{\"image\":\"i\",\"parameters\":[{\"key\":\"volume-driver\",\"value\":\"rexray\"}]}}}", "/container/docker/parameters(0)/key", "flocker or drover")]
     [InlineData("{\"id\":\"a\",\"uris\":[\"http://x/y\"],%}", "/uris", "not fetched")]
     [InlineData("{\"id\":\"a\",\"upgradeStrategy\":{\"minimumHealthCapacity\":2},%}", "/upgradeStrategy/minimumHealthCapacity", "between 0 and 1")]
     [InlineData("{\"id\":\"a\",\"healthChecks\":[{\"protocol\":\"PING\"}],%}", "/healthChecks(0)/protocol", "must be HTTP")]

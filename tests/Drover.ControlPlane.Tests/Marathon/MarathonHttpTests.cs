@@ -87,6 +87,15 @@ public sealed class MarathonHttpTests
     }
 
     [Fact]
+    public async Task Broken_json_is_told_by_line_and_column()
+    {
+        await using var doors = await Doors.Open(Doors.Machines);
+        var details = (await doors.Send("POST", "/v2/apps", "{\n\"id\": x}")).Body.GetProperty("details").GetString()!;
+        Assert.StartsWith("line 2, column 7: ", details, StringComparison.Ordinal);
+        Assert.DoesNotContain("LineNumber", details, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_duplicate_app_is_a_conflict_and_an_unknown_one_is_not_found()
     {
         await using var doors = await Doors.Open(Doors.RunningMongo());
@@ -98,6 +107,11 @@ public sealed class MarathonHttpTests
             Assert.Equal((404, "App '/none' does not exist"), (status, body.GetProperty("message").GetString()));
         }
         Assert.Equal(404, (await doors.Send("PATCH", "/v2/apps/none", "{}")).Status);
+        (status, body, _) = await doors.Send("PUT", "/v2/apps/none", "{\"instances\":2}");
+        Assert.Equal((404, "App '/none' does not exist"), (status, body.GetProperty("message").GetString()));
+        (status, body, _) = await doors.Send("PUT", "/v2/apps/a%20b", "{\"instances\":2}");
+        Assert.Equal((422, "/id"), (status, body.GetProperty("details")[0].GetProperty("path").GetString()));
+        Assert.Contains("'/a b'", body.GetRawText().Replace("\\u0027", "'", StringComparison.Ordinal), StringComparison.Ordinal);
         Assert.Equal("Task 'x' does not exist", (await doors.Send("DELETE", "/v2/apps/mongo/tasks/x")).Body.GetProperty("message").GetString());
     }
 
@@ -194,6 +208,7 @@ public sealed class MarathonHttpTests
     [InlineData("PATCH", "/v2/apps", 405)]
     [InlineData("POST", "/v2/info", 405)]
     [InlineData("DELETE", "/v2/deployments/none", 404)]
+    [InlineData("GET", "/v2/deployments/none", 404)]
     [InlineData("DELETE", "/v2/queue/none/delay", 404)]
     public async Task What_is_not_there_is_said_in_a_message(string method, string path, int expected)
     {

@@ -77,6 +77,7 @@ public sealed class ClaimsTests
     {
         var state = Given.Cluster().And([.. Addressing.Lease(Given.Cluster(), At("10.255.0.10/24"), Given.Noon)]);
         Assert.Contains("outside the subnet 10.255.0.0/24", Addressing.Refusal(state, At("10.254.0.10/24", "/b"))?.Message, StringComparison.Ordinal);
+        Assert.EndsWith("write 10.255.0.20/24", Addressing.Refusal(state, At("10.255.0.20/16", "/b"))?.Message, StringComparison.Ordinal);
         Assert.Contains("taken by app '/web'", Addressing.Refusal(state, At("10.255.0.10/24", "/b"))?.Message, StringComparison.Ordinal);
         Assert.Null(Addressing.Refusal(state, At("10.255.0.11/24", "/b")));
         Assert.Null(Addressing.Refusal(state, At("10.255.0.10/24")));

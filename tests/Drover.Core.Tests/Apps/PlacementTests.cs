@@ -39,7 +39,7 @@ public sealed class PlacementTests
 
     [Theory]
     [InlineData(7005, null)]
-    [InlineData(7001, "needs host port 7001, which is taken")]
+    [InlineData(7001, "needs host port 7001, which is taken by /other")]
     [InlineData(27017, "needs host port 27017, the node offers 7000-7099")]
     public void A_fixed_host_port_is_in_range_and_free_or_refused(int port, string? reason)
     {
@@ -110,7 +110,7 @@ public sealed class PlacementTests
         var move = new Move(new("m1"), MoveTrigger.Move, new("/db"), copy.Id, [], new("node1"), new("node2"), moved, [7007], MovePolicy.Default, MoveState.Seeding, Given.Noon);
         var state = Given.Cluster(Given.Node("node1"), Given.Node("node2")).And(copy).And(new ClusterChange.PutMove(move));
         var verdict = Placement.Judge(state, Given.Spec(cpus: 2).Publishing(7007), new("node2"), null);
-        Assert.Equal(["needs 2 cpus, 1 left", "needs host port 7007, which is taken"], verdict.Reasons);
+        Assert.Equal(["needs 2 cpus, 1 left", "needs host port 7007, which is taken by /db"], verdict.Reasons);
         Assert.True(Placement.Judge(state, moved, new("node2"), copy).Fits);
     }
 
