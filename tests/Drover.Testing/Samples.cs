@@ -61,7 +61,7 @@ public static class Samples
     };
 
     public static readonly Move Move = new(
-        new("m1"), MoveTrigger.Redeploy, new("/shop/db"), new("shop_db.instance-1"), [new(new("mongodata"), new(3), new("m0-r1"), new("m1-r2")) { Used = new(5), Leftovers = [new("m0-f")] }],
+        new("m1"), MoveTrigger.Redeploy, new("/shop/db"), new("shop_db.instance-1"), [new(new("mongodata"), new(3), new("m0-r1"), new("m1-r2")) { Used = new(5), Initialized = true, Leftovers = [new("m0-f")] }],
         new("node1"), new("node2"), Spec, [31002], new(TimeSpan.FromMilliseconds(200), 5, NonConvergence.Abort, 1000), MoveState.Seeding, Moment)
     {
         History = [new(MoveState.Planned, Moment), new(MoveState.Seeding, Moment.AddSeconds(1))],
