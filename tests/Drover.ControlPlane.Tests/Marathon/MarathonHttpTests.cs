@@ -26,6 +26,7 @@ public sealed class MarathonHttpTests
             Assert.Equal(0, body.GetProperty("tasksRunning").GetInt32());
             var deployment = Assert.Single(body.GetProperty("deployments").EnumerateArray()).GetProperty("id").GetString();
             Assert.Equal(deployment, whole.Headers.GetValues("Marathon-Deployment-Id").Single());
+            Assert.Equal(deployment, (await doors.Send("GET", $"/v2/deployments/{deployment}")).Body.GetProperty("id").GetString());
             Assert.Contains("no-store", whole.Headers.CacheControl!.ToString(), StringComparison.Ordinal);
         }
         Assert.Equal(0, (await doors.Send("GET", "/v2/tasks")).Body.GetProperty("tasks").GetArrayLength());

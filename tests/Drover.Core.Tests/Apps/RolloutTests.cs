@@ -108,6 +108,17 @@ public sealed class RolloutTests
         Assert.Null(Launching.Block(state.And(new ClusterChange.RemoveInstance(leaving.Id)), next, Given.Noon));
     }
 
+    [Theory]
+    [InlineData(InstanceGoal.Running, "RestartApplication")]
+    [InlineData(InstanceGoal.Removed, "StartApplication ScaleApplication")]
+    public void An_app_created_over_its_own_deletion_replaces_copies_that_still_run(InstanceGoal left, string steps)
+    {
+        var state = Given.Cluster(Given.Node("node1")).And(Given.Spec().Copy("old", "node1") with { Goal = left });
+        var decision = AppChanges.Create(state, Given.Spec(cpus: 2), force: true, Changed, new("d2"));
+        var deployment = decision.Changes.OfType<ClusterChange.PutDeployment>().Single().Deployment;
+        Assert.Equal(steps, string.Join(' ', deployment.Steps.Select(s => s.Actions[0].Kind)));
+    }
+
     public static readonly TheoryData<string?, string?, bool, string> Plans = new()
     {
         { null, "3", false, "StartApplication ScaleApplication" },
