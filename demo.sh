@@ -117,11 +117,13 @@ note_move() {
   gap=$(curl -fsS -X POST "$writer/mark" | jq .longestGapMs)
   at=$(curl -fsS "$master/api/v1/moves/$id")
   [ "$(jq -r .state <<<"$at")" = Done ] || fail "move $id ended as $(jq -r '.state + ": " + (.failure // "no reason given")' <<<"$at")"
-  moves=$(jq -c --argjson move "$at" --argjson gap "$gap" '. + [{
+  moves=$(jq -c --argjson move "$at" --argjson gap "$gap" '
+    def moment: (sub("\\.[0-9]+"; "") | sub("\\+00:00$"; "Z") | fromdate) + ((scan("\\.[0-9]+") // ".0") | "0" + . | tonumber);
+    . + [{
       trigger: ($move.trigger | ascii_downcase), from: $move.from, to: $move.to, volumeBytes: $move.volumeBytes,
       rounds: [$move.rounds[] | {bytes, seconds: (.ms / 1000)}], finalDeltaBytes: ([$move.rounds[] | select(.final) | .bytes] | add // 0), bytesSent: $move.bytesSent,
-      seconds: (($move.history | (last.at | sub("\\.[0-9]+"; "") | sub("\\+00:00$"; "Z") | fromdate) - (first.at | sub("\\.[0-9]+"; "") | sub("\\+00:00$"; "Z") | fromdate))),
-      appStopMs: $move.waterfall.appStopMs, appStartMs: $move.waterfall.appStartMs, cutoverMs: $move.waterfall.cutoverMs,
+      seconds: (($move.history | last.at | moment) - ($move.history | first.at | moment)),
+      appStopMs: ($move.waterfall.appStopMs // 0), appStartMs: $move.waterfall.appStartMs, cutoverMs: $move.waterfall.cutoverMs,
       addedCutoverMs: $move.waterfall.addedCutoverMs, clientGapMs: $gap}]' <<<"$moves")
   echo "the writer waited $(jq -n "$gap | round") ms for its longest row; nothing was lost on its side"
 }
