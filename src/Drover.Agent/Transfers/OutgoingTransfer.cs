@@ -63,11 +63,14 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
         var pumping = Pump(what, accept.Base is null ? null : new SnapshotName(accept.Base), driver, credit, time, stop.Token, cancel);
         if (await Task.WhenAny(listening, pumping) == listening)
         {
-            // The target has said its last word before we said ours: stop between two frames, so that the connection stays usable.
+            // The target has said its last word before we were done: stop between two frames, so that the connection stays usable.
             await stop.CancelAsync();
-            try { await pumping; }
+            long? whole = null;
+            try { whole = await pumping; }
             catch (Exception e) when (e is OperationCanceledException or IOException) { /* the target's word below is the reason */ }
-            return await listening is null ? null : throw new InvalidDataException("the target called the snapshot complete before it was sent");
+            if (await listening is not { } early) return null;
+            // After a short stream its answer may come before we noticed that our END had gone out.
+            return whole is { } sent ? new Sent(sent, early.SyncUs) : throw new InvalidDataException("the target called the snapshot complete before it was sent");
         }
         try
         {
