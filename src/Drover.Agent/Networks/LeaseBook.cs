@@ -13,9 +13,6 @@ public sealed class LeaseBook
 
     public void Forget(NetworkName network) => _networks.TryRemove(network, out _);
 
-    /// <summary>Null: the control plane has not told of it.</summary>
-    public DesiredNetwork? Network(NetworkName network) => _networks.GetValueOrDefault(network);
-
     /// <summary>Null: not known to be leased.</summary>
     public OverlayEntry? EntryOf(NetworkName network, string address) =>
         _networks.TryGetValue(network, out var known) ? known.Entries.FirstOrDefault(entry => entry.Address == address) : null;

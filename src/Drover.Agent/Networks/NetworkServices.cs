@@ -1,4 +1,3 @@
-using Drover.Agent.Containers;
 using Drover.Agent.Networks.Vxlan;
 using Drover.Agent.Plugins;
 using Drover.Agent.Plugins.DockerNetwork;
@@ -20,7 +19,6 @@ public static class NetworkServices
         services.TryAddSingleton<IOverlay, VxlanOverlay>();
         services.TryAddSingleton<EndpointRegister>();
         services.TryAddSingleton<IDockerNetworks, DockerNetworks>();
-        services.TryAddSingleton<IContainerNetworks, OverlayContainerNetworks>();
         services.AddSingleton<IPluginProtocol, NetworkDriver>();
         services.AddSingleton<IPluginProtocol, IpamDriver>();
         services.AddHostedService<PluginServer>();

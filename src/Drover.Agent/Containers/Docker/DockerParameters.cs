@@ -54,22 +54,14 @@ internal static class DockerParameters
         ["read-only"] = (c, v) => Host(c).ReadonlyRootfs = Flag(v),
     }.ToFrozenDictionary();
 
-    private static readonly FrozenDictionary<string, string> Refused = new Dictionary<string, string>
-    {
-        ["restart"] = "Docker must never start a container by itself; the cluster restarts it after checking its volumes. Leave it out",
-        ["name"] = "containers are named after their task. Leave it out",
-        ["net"] = "use the container's `network`", ["network"] = "use the container's `network`",
-        ["publish"] = "use `portMappings`", ["p"] = "use `portMappings`",
-        ["rm"] = "finished containers are removed by the agent. Leave it out",
-        ["detach"] = "containers always run detached. Leave it out", ["d"] = "containers always run detached. Leave it out",
-    }.ToFrozenDictionary();
+    /// <summary>The options this agent can hand on: the same as the control plane takes, see <see cref="Core.Apps.DockerOptions"/>.</summary>
+    public static IEnumerable<string> Names => Known.Keys;
 
     public static void Apply(CreateContainerParameters request, string key, string value)
     {
         var name = key.TrimStart('-');
-        if (Refused.TryGetValue(name, out var why)) throw new DockerParameterRefused($"docker parameter '{key}' is not taken: {why}");
         if (!Known.TryGetValue(name, out var apply))
-            throw new DockerParameterRefused($"docker parameter '{key}' is not known: remove it; known are {string.Join(", ", Known.Keys.Order(StringComparer.Ordinal))}");
+            throw new DockerParameterRefused($"docker parameter {Core.Apps.DockerOptions.Problem(key) ?? $"'{key}' is not known to this agent: update it"}");
         try
         {
             apply(request, value);
