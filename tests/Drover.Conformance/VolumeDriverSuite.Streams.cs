@@ -135,7 +135,7 @@ public abstract partial class VolumeDriverSuite
         var pipe = new Pipe(new PipeOptions(pauseWriterThreshold: 0));
         await pipe.Writer.WriteAsync(stream);
         await pipe.Writer.CompleteAsync(new IOException("the cable was pulled"));
-        var failed = await Assert.ThrowsAsync<InvalidDataException>(() => B.Driver.Receive(Db, Snap("s1"), null, pipe.Reader, default));
+        var failed = await Assert.ThrowsAsync<InvalidDataException>(() => B.Driver.Receive(Db, Snap("s1"), null, Best(B), pipe.Reader, default));
         Assert.Contains("the cable was pulled", failed.Message, StringComparison.Ordinal);
         Assert.Empty(await SnapshotsOf(B));
     }
@@ -148,7 +148,7 @@ public abstract partial class VolumeDriverSuite
         var stream = await StreamOf(A, "s1");
         var pipe = new Pipe();
         using var stop = new CancellationTokenSource();
-        var receiving = B.Driver.Receive(Db, Snap("s1"), null, pipe.Reader, stop.Token);
+        var receiving = B.Driver.Receive(Db, Snap("s1"), null, Best(B), pipe.Reader, stop.Token);
         await pipe.Writer.WriteAsync(stream.AsMemory(0, stream.Length / 2));
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => receiving);
@@ -162,7 +162,7 @@ public abstract partial class VolumeDriverSuite
         await Begin(A, new string('y', 3_000_000));
         await Take(A, "s1", 1);
         var pipe = new Pipe();
-        var sending = A.Driver.Send(Db, Snap("s1"), null, pipe.Writer, default);
+        var sending = A.Driver.Send(Db, Snap("s1"), null, Best(A), pipe.Writer, default);
         var read = await pipe.Reader.ReadAsync();
         pipe.Reader.AdvanceTo(read.Buffer.End);
         await pipe.Reader.CompleteAsync();
@@ -229,9 +229,9 @@ public abstract partial class VolumeDriverSuite
     public async Task Sending_what_is_not_here_is_an_error()
     {
         await Begin(A);
-        await Assert.ThrowsAsync<InvalidOperationException>(() => A.Driver.Send(Db, Snap("s1"), null, new Pipe().Writer, default));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => A.Driver.Send(Db, Snap("s1"), null, Best(A), new Pipe().Writer, default));
         await Take(A, "s1", 1);
-        await Assert.ThrowsAsync<BaseUnusable>(() => A.Driver.Send(Db, Snap("s1"), Snap("s0"), new Pipe().Writer, default));
+        await Assert.ThrowsAsync<BaseUnusable>(() => A.Driver.Send(Db, Snap("s1"), Snap("s0"), Best(A), new Pipe().Writer, default));
     }
 
     [Theory]

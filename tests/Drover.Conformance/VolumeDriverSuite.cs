@@ -64,22 +64,24 @@ public abstract partial class VolumeDriverSuite : IAsyncLifetime
         return taken.Value!;
     }
 
-    private static async Task<byte[]> StreamOf(IPoolBench pool, string snapshot, string? from = null)
+    private static async Task<byte[]> StreamOf(IPoolBench pool, string snapshot, string? from = null, StreamFormat? format = null)
     {
         var pipe = new Pipe();
-        var sending = pool.Driver.Send(Db, Snap(snapshot), from is null ? null : Snap(from), pipe.Writer, default);
+        var sending = pool.Driver.Send(Db, Snap(snapshot), from is null ? null : Snap(from), format ?? Best(pool), pipe.Writer, default);
         var bytes = new MemoryStream();
         await pipe.Reader.CopyToAsync(bytes);
         await sending;
         return bytes.ToArray();
     }
 
-    private static async Task<IIncoming> Receive(IPoolBench pool, byte[] stream, string snapshot, string? from = null) =>
-        await pool.Driver.Receive(Db, Snap(snapshot), from is null ? null : Snap(from), PipeReader.Create(new ReadOnlySequence<byte>(stream)), default);
+    private static StreamFormat Best(IPoolBench pool) => pool.Driver.Abilities.Formats[0];
 
-    private static async Task<SnapshotView> Copy(IPoolBench source, IPoolBench target, string snapshot, string? from = null)
+    private static async Task<IIncoming> Receive(IPoolBench pool, byte[] stream, string snapshot, string? from = null, StreamFormat? format = null) =>
+        await pool.Driver.Receive(Db, Snap(snapshot), from is null ? null : Snap(from), format ?? Best(pool), PipeReader.Create(new ReadOnlySequence<byte>(stream)), default);
+
+    private static async Task<SnapshotView> Copy(IPoolBench source, IPoolBench target, string snapshot, string? from = null, StreamFormat? format = null)
     {
-        await using var incoming = await Receive(target, await StreamOf(source, snapshot, from), snapshot, from);
+        await using var incoming = await Receive(target, await StreamOf(source, snapshot, from, format), snapshot, from, format);
         return await incoming.Accept(default);
     }
 

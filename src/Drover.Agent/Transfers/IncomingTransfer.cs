@@ -84,7 +84,7 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, IVolum
         var began = time.GetTimestamp();
         var ring = Ring.New();
         // The driver must end before the volume's turn does: so it stops by its stream failing, and by nothing else.
-        var receiving = driver.Receive(new(hello.Volume), new(hello.Snapshot), basis is null ? null : new SnapshotName(basis), ring.Reader, CancellationToken.None);
+        var receiving = driver.Receive(new(hello.Volume), new(hello.Snapshot), basis is null ? null : new SnapshotName(basis), StreamFormat.BtrfsSend1, ring.Reader, CancellationToken.None);
         try
         {
             await ReadData(ring.Writer, cancel);

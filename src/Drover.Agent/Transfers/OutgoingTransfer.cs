@@ -94,7 +94,7 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
     {
         var ring = Ring.New();
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var sending = Task.Run(() => driver.Send(new(what.Volume.Name), new(what.Volume.Snapshot), basis, ring.Writer, ending.Token), CancellationToken.None);
+        var sending = Task.Run(() => driver.Send(new(what.Volume.Name), new(what.Volume.Snapshot), basis, StreamFormat.BtrfsSend1, ring.Writer, ending.Token), CancellationToken.None);
         var hash = new XxHash128();
         var report = new Report(what, time);
         try

@@ -1,4 +1,5 @@
 using Drover.Agent.Transfers;
+using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
 using Drover.Core;
 using Drover.Testing;

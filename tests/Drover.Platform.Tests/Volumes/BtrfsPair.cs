@@ -1,6 +1,7 @@
 using Drover.Agent;
 using Drover.Agent.Host;
 using Drover.Agent.Transfers;
+using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
 using Drover.Core;
 using Drover.Testing;

@@ -41,6 +41,8 @@ internal sealed class FakeVolume
     public Epoch Floor { get; set; }
     public bool Live { get; set; }
     public SnapshotName? From { get; set; }
+    public VolumeName Source { get; set; }
+    public ByteCount? Limit { get; set; }
     public Dictionary<Epoch, FakeTree> Lives { get; } = [];
     public Dictionary<SnapshotName, FakeSnapshot> Snapshots { get; } = [];
     public int NextMade => Snapshots.Values.Select(s => s.Made).DefaultIfEmpty().Max() + 1;

@@ -6,16 +6,17 @@ using Drover.Core.Volumes;
 
 namespace Drover.Testing.Volumes;
 
-/// <summary>The fake's stream: identity, identity of the base, files, names of files that are gone, and a hash at the end.</summary>
+/// <summary>The fake's stream: format, identity, identity of the base, files, names of files that are gone, and a hash at the end.</summary>
 public sealed partial class FakeVolumeDriver
 {
     private const int Piece = 64 * 1024;
 
-    public async Task Send(VolumeName volume, SnapshotName snapshot, SnapshotName? from, PipeWriter to, CancellationToken cancel)
+    public async Task Send(VolumeName volume, SnapshotName snapshot, SnapshotName? from, StreamFormat format, PipeWriter to, CancellationToken cancel)
     {
         try
         {
-            var bytes = Encode(volume, snapshot, from);
+            Abilities.Require(format, Name);
+            var bytes = Encode(volume, snapshot, from, format);
             for (var at = 0; at < bytes.Length; at += Piece)
             {
                 Sending(at);
@@ -31,10 +32,11 @@ public sealed partial class FakeVolumeDriver
         }
     }
 
-    public async Task<IIncoming> Receive(VolumeName volume, SnapshotName snapshot, SnapshotName? from, PipeReader stream, CancellationToken cancel)
+    public async Task<IIncoming> Receive(VolumeName volume, SnapshotName snapshot, SnapshotName? from, StreamFormat format, PipeReader stream, CancellationToken cancel)
     {
         try
         {
+            Abilities.Require(format, Name);
             FakeSnapshot? parent = null;
             lock (pool.Gate)
                 if (from is { } name && !(pool.Volumes.GetValueOrDefault(volume)?.Snapshots.TryGetValue(name, out parent) ?? false))
@@ -43,7 +45,7 @@ public sealed partial class FakeVolumeDriver
             var bytes = new MemoryStream();
             try { await stream.CopyToAsync(bytes, cancel); }
             catch (Exception e) when (e is not OperationCanceledException) { throw new InvalidDataException($"the stream of {volume}/{snapshot} broke off: {e.Message}", e); }
-            return new Incoming(this, volume, snapshot, Decode(bytes.ToArray(), parent));
+            return new Incoming(this, volume, snapshot, Decode(bytes.ToArray(), parent, format));
         }
         finally
         {
@@ -51,7 +53,7 @@ public sealed partial class FakeVolumeDriver
         }
     }
 
-    private byte[] Encode(VolumeName volume, SnapshotName snapshot, SnapshotName? from)
+    private byte[] Encode(VolumeName volume, SnapshotName snapshot, SnapshotName? from, StreamFormat format)
     {
         lock (pool.Gate)
         {
@@ -64,6 +66,7 @@ public sealed partial class FakeVolumeDriver
             var gone = old.Keys.Where(k => !sent.Tree.Files.ContainsKey(k)).ToList();
             var memory = new MemoryStream();
             var writer = new BinaryWriter(memory);
+            writer.Write(format.Name);
             writer.Write(sent.Identity);
             writer.Write(parent?.Identity ?? "");
             writer.Write(fresh.Count);
@@ -77,12 +80,13 @@ public sealed partial class FakeVolumeDriver
         }
     }
 
-    private static FakeSnapshot Decode(byte[] bytes, FakeSnapshot? parent)
+    private static FakeSnapshot Decode(byte[] bytes, FakeSnapshot? parent, StreamFormat format)
     {
         const int hashSize = 8;
         if (bytes.Length < hashSize || XxHash3.HashToUInt64(bytes.AsSpan(0, bytes.Length - hashSize)) != BitConverter.ToUInt64(bytes, bytes.Length - hashSize))
             throw new InvalidDataException("the stream is cut short or damaged");
         var reader = new BinaryReader(new MemoryStream(bytes));
+        if (reader.ReadString() is var written && written != format.Name) throw new InvalidDataException($"the stream is {written}, not {format}");
         var identity = reader.ReadString();
         var basis = reader.ReadString();
         if (basis != (parent?.Identity ?? "")) throw new BaseUnusable($"the stream needs base {basis}, here is {parent?.Identity ?? "none"}");

@@ -23,7 +23,10 @@ public sealed partial class FakeVolumeDriver(FakePool pool, IChance chance, stri
     public Action<long> Sending { get; set; } = static _ => { };
 
     public FakePool Pool => pool;
-    public string Name => "btrfs";
+    public string Name { get; init; } = "btrfs";
+
+    /// <summary>As a btrfs driver's, unless a test wants another kind of node. Each format has the fake's own encoding, with its name in it.</summary>
+    public VolumeAbilities Abilities { get; init; } = new([StreamFormat.BtrfsSend1, StreamFormat.Tree1], Incremental: true, Quotas: true, CheapSnapshots: true, AtomicSnapshots: true);
 
     public Task Recover(CancellationToken cancel) => Locked(() =>
     {
@@ -42,34 +45,48 @@ public sealed partial class FakeVolumeDriver(FakePool pool, IChance chance, stri
 
     public Task<ReplicaView?> Inspect(VolumeName volume, CancellationToken cancel) => Verb(volume, () => View(volume));
 
-    public Task<VolumeOutcome> CreateEmpty(VolumeName volume, Epoch epoch, CancellationToken cancel) => Verb(volume, () =>
+    public Task<VolumeOutcome> Make(LiveOrder order, CancellationToken cancel) => Verb(order.Volume, () =>
     {
-        if (Refusal(volume, epoch) is { } refused) return refused;
+        var volume = order.Volume;
+        if (Refusal(volume, order.Epoch) is { } refused) return refused;
         var known = Of(volume);
-        if (known.Live && known.Epoch == epoch) return VolumeOutcome.Done;
-        if (known.Known != Epoch.None || known.Snapshots.Count > 0) return VolumeOutcome.Conflict($"volume {volume} is known here: never made again empty");
-        known.Lives[epoch] = FakeTree.Empty();
-        Reached("live made");
-        (known.Epoch, known.Live) = (epoch, true);
-        return VolumeOutcome.Done;
-    });
-
-    public Task<VolumeOutcome> Promote(VolumeName volume, SnapshotName from, Epoch epoch, CancellationToken cancel) => Verb(volume, () =>
-    {
-        if (Refusal(volume, epoch) is { } refused) return refused;
-        var known = Of(volume);
-        if (known.Live && known.Epoch == epoch)
-            return known.From == from ? VolumeOutcome.Done : VolumeOutcome.Conflict($"live data of epoch {epoch} is made of {known.From}, not of {from}");
-        if (!known.Snapshots.TryGetValue(from, out var snapshot)) return VolumeOutcome.Missing($"snapshot {from} of volume {volume} is not complete here");
+        var (source, from) = order switch
+        {
+            LiveOrder.OfSnapshot of => (volume, of.From),
+            LiveOrder.CloneOf clone => (clone.Source, clone.From),
+            _ => (volume, (SnapshotName?)null),
+        };
+        if (known.Live && known.Epoch == order.Epoch)
+            return known.From == from && known.Source == source ? VolumeOutcome.Done : VolumeOutcome.Conflict($"live data of epoch {order.Epoch} is made of {known.Source}/{known.From}");
+        if (order is not LiveOrder.OfSnapshot && (known.Known != Epoch.None || known.Snapshots.Count > 0)) return VolumeOutcome.Conflict($"volume {volume} is known here: never made again empty");
+        FakeSnapshot? snapshot = null;
+        if (from is { } name && !(pool.Volumes.GetValueOrDefault(source)?.Snapshots.TryGetValue(name, out snapshot) ?? false))
+            return VolumeOutcome.Missing($"snapshot {from} of volume {source} is not complete here");
         if (InUse(volume)) return VolumeOutcome.Busy($"volume {volume} is in use");
         pool.Mounted.Remove(volume);
-        known.Lives[epoch] = snapshot.Tree.Copy();
+        known.Lives[order.Epoch] = snapshot?.Tree.Copy() ?? FakeTree.Empty();
         Reached("live made");
-        (known.Epoch, known.Live, known.From) = (epoch, true, from);
+        (known.Epoch, known.Live, known.From, known.Source, known.Limit) = (order.Epoch, true, from, source, null);
         return VolumeOutcome.Done;
     });
 
-    public Task<VolumeOutcome> Seal(VolumeName volume, bool isSealed, Epoch epoch, CancellationToken cancel) => OnLive(volume, epoch, live =>
+    public Task<VolumeOutcome> Access(VolumeName volume, VolumeAccess wanted, Epoch epoch, CancellationToken cancel) => wanted switch
+    {
+        VolumeAccess.Sealed => Seal(volume, true, epoch),
+        VolumeAccess.Unsealed => Seal(volume, false, epoch),
+        VolumeAccess.Mounted => Mount(volume, epoch),
+        _ => Unmount(volume),
+    };
+
+    public Task<VolumeOutcome> Resize(VolumeName volume, ByteCount? limit, Epoch epoch, CancellationToken cancel) => OnLive(volume, epoch, live =>
+    {
+        if (!Abilities.Quotas) return limit is null ? VolumeOutcome.Done : VolumeOutcome.Unable($"volume {volume} cannot be limited here");
+        if (limit is { } most && most.Bytes < live.Bytes) return VolumeOutcome.Conflict($"volume {volume} holds {live.Bytes} bytes, more than {most}");
+        Of(volume).Limit = limit;
+        return VolumeOutcome.Done;
+    });
+
+    private Task<VolumeOutcome> Seal(VolumeName volume, bool isSealed, Epoch epoch) => OnLive(volume, epoch, live =>
     {
         live.Sealed = isSealed;
         if (!isSealed) return VolumeOutcome.Done;
@@ -79,14 +96,14 @@ public sealed partial class FakeVolumeDriver(FakePool pool, IChance chance, stri
         return VolumeOutcome.Busy($"volume {volume} is open for writing");
     });
 
-    public Task<VolumeOutcome> Mount(VolumeName volume, Epoch epoch, CancellationToken cancel) => OnLive(volume, epoch, live =>
+    private Task<VolumeOutcome> Mount(VolumeName volume, Epoch epoch) => OnLive(volume, epoch, live =>
     {
         if (live.Sealed) return VolumeOutcome.Conflict($"volume {volume} is sealed");
         pool.Mounted.Add(volume);
         return VolumeOutcome.Done;
     });
 
-    public Task<VolumeOutcome> Unmount(VolumeName volume, CancellationToken cancel) => Verb(volume, () =>
+    private Task<VolumeOutcome> Unmount(VolumeName volume) => Verb(volume, () =>
     {
         if (InUse(volume)) return VolumeOutcome.Busy($"volume {volume} is in use");
         pool.Mounted.Remove(volume);
@@ -137,7 +154,12 @@ public sealed partial class FakeVolumeDriver(FakePool pool, IChance chance, stri
     /// <exception cref="IOException">It is not mounted, or sealed.</exception>
     public void Write(VolumeName volume, string file, byte[] contents)
     {
-        lock (pool.Gate) Writable(volume).Files[file] = contents;
+        lock (pool.Gate)
+        {
+            var live = Writable(volume);
+            if (pool.Volumes[volume].Limit is { } limit && live.Bytes - (live.Files.GetValueOrDefault(file)?.Length ?? 0) + contents.Length > limit.Bytes) throw new IOException("Disk quota exceeded");
+            live.Files[file] = contents;
+        }
     }
 
     public void Delete(VolumeName volume, string file)
@@ -203,7 +225,7 @@ public sealed partial class FakeVolumeDriver(FakePool pool, IChance chance, stri
         var snapshots = known.Snapshots.OrderBy(s => s.Value.Made).Select(s => ViewOf(s.Key, s.Value)).ToList();
         var used = live is null ? snapshots.Select(s => s.Size).DefaultIfEmpty().Max() : new ByteCount(live.Bytes);
         return new(name, live is null ? Epoch.None : known.Epoch, live is not null, live is { Sealed: true }, live is not null && pool.Mounted.Contains(name),
-            Path.Combine(mountRoot, name.Value), used, snapshots, null) { Known = known.Known };
+            Path.Combine(mountRoot, name.Value), used, snapshots, null) { Known = known.Known, Limit = live is null ? null : known.Limit };
     }
 
     private static SnapshotView ViewOf(SnapshotName name, FakeSnapshot snapshot) => new(name, snapshot.Identity, new(snapshot.Tree.Bytes));

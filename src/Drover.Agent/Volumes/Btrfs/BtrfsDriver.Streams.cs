@@ -13,10 +13,11 @@ public sealed partial class BtrfsDriver
     /// <summary>Largest size an unprivileged user may ask for; the default of 64 KiB stalls both sides at every burst.</summary>
     private const int PipeSize = 1024 * 1024;
 
-    public async Task Send(VolumeName volume, SnapshotName snapshot, SnapshotName? from, PipeWriter to, CancellationToken cancel)
+    public async Task Send(VolumeName volume, SnapshotName snapshot, SnapshotName? from, StreamFormat format, PipeWriter to, CancellationToken cancel)
     {
         try
         {
+            Abilities.Require(format, Name);
             var command = SendCommand(Folder(volume), snapshot, from);
             await using var sending = commands.Start(command);
             sending.Input.Close();
@@ -40,8 +41,9 @@ public sealed partial class BtrfsDriver
         }
     }
 
-    public async Task<IIncoming> Receive(VolumeName volume, SnapshotName snapshot, SnapshotName? from, PipeReader stream, CancellationToken cancel)
+    public async Task<IIncoming> Receive(VolumeName volume, SnapshotName snapshot, SnapshotName? from, StreamFormat format, PipeReader stream, CancellationToken cancel)
     {
+        Abilities.Require(format, Name);
         var folder = Folder(volume);
         if (Named(snapshot) is { } badName) throw new ArgumentException(badName.Message, nameof(snapshot));
         var parent = from is { } name ? folder.FindSnapshot(name) ?? throw new BaseUnusable($"snapshot {name} of volume {volume} is not here") : (SubvolumeInfo?)null;

@@ -1,6 +1,6 @@
-using System.Collections.Concurrent;
 using System.IO.Pipelines;
 using Drover.Agent.Host;
+using Drover.Agent.Reconcile;
 using Drover.Core;
 using Drover.Core.Volumes;
 
@@ -16,7 +16,7 @@ namespace Drover.Agent.Volumes.Btrfs;
 /// <param name="mountRoot">Folder under which live data is bind-mounted.</param>
 public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostCommands commands, IChance chance) : IVolumeDriver
 {
-    private readonly ConcurrentDictionary<VolumeName, SemaphoreSlim> _gates = new();
+    private readonly KeyedLocks _locks = new();
     private readonly SubvolumeSizes _sizes = new();
     private readonly string _pool = Path.TrimEndingDirectorySeparator(Path.GetFullPath(pool));
 
@@ -24,6 +24,8 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
     internal Action<string> Reached { get; init; } = static _ => { };
 
     public string Name => "btrfs";
+
+    public VolumeAbilities Abilities { get; } = new([StreamFormat.BtrfsSend1], Incremental: true, Quotas: false, CheapSnapshots: true, AtomicSnapshots: true);
 
     public Task<PoolSpace> Space(CancellationToken cancel) => Task.Run(() =>
     {
@@ -46,71 +48,8 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
 
     public Task<ReplicaView?> Inspect(VolumeName volume, CancellationToken cancel) => Task.Run(() => View(Folder(volume), _sizes.Known), cancel);
 
-    public Task<VolumeOutcome> CreateEmpty(VolumeName volume, Epoch epoch, CancellationToken cancel) => Alone(volume, folder =>
-    {
-        if (Refusal(folder, epoch) is { } refused) return refused;
-        var known = folder.ReadLedger();
-        if (known is { Live: true } && known.Epoch == epoch) return VolumeOutcome.Done;
-        if (known is { } trace && (trace.Epoch != Epoch.None || trace.Floor != Epoch.None || folder.SnapshotNames().Any()))
-            return VolumeOutcome.Conflict($"volume {volume} is known here (epoch {trace.Known}, {folder.SnapshotNames().Count()} snapshots): a known volume is never made again empty; check which node has its data");
-        var blank = folder.LedgerOrBlank();
-        ClearUncommitted(folder, epoch);
-        Subvolume.Make(folder.Lives, VolumeFolder.LiveName(epoch));
-        Subvolume.SyncFilesystem(folder.Path);
-        Reached("live made");
-        (blank with { Epoch = epoch, Live = true }).Write(folder.Path);
-        return VolumeOutcome.Done;
-    }, cancel);
-
-    public Task<VolumeOutcome> Promote(VolumeName volume, SnapshotName from, Epoch epoch, CancellationToken cancel) => Alone(volume, folder =>
-    {
-        if (Refusal(folder, epoch) is { } refused) return refused;
-        var ledger = folder.ReadLedger() ?? Ledger.Blank;
-        if (ledger.Live && ledger.Epoch == epoch)
-            return ledger.From == from ? VolumeOutcome.Done
-                : VolumeOutcome.Conflict($"volume {volume} has live data of epoch {epoch} already, made of {ledger.From?.Value ?? "nothing"}, not of {from}");
-        if (Named(from) is { } badName) return badName;
-        if (folder.FindSnapshot(from) is null) return VolumeOutcome.Missing($"snapshot {from} of volume {volume} is not complete on this node: send it here first");
-        // Whoever still works in the old live data would write where nobody looks any more.
-        if (!Mounts.Unmount(MountPath(volume))) return StillUsed(folder, ledger.Epoch, "promote");
-        ClearUncommitted(folder, epoch);
-        Subvolume.Snapshot(folder.SnapshotData(from), folder.Lives, VolumeFolder.LiveName(epoch), isReadOnly: false);
-        Reached("live made");
-        // The commit: until the new ledger is on disk, the old live data counts; afterwards it lies beside, untouched, until removed.
-        (ledger with { Epoch = epoch, Live = true, From = from }).Write(folder.Path);
-        return VolumeOutcome.Done;
-    }, cancel);
-
-    public Task<VolumeOutcome> Seal(VolumeName volume, bool isSealed, Epoch epoch, CancellationToken cancel) => Alone(volume, folder =>
-    {
-        if (LiveRefusal(folder, epoch, out var live) is { } refused) return refused;
-        var path = folder.Live(epoch);
-        if (!isSealed && !live.IsReadOnly) return VolumeOutcome.Done;
-        // Safe to flip: live data is never itself received, so there is no received uuid to lose or to leave wrong.
-        if (live.ReceivedUuid != Guid.Empty) return VolumeOutcome.Conflict($"{path} has a received uuid although it is live data: it was changed by hand; make live data anew by a move");
-        Subvolume.SetReadOnly(path, isSealed);
-        if (!isSealed) return VolumeOutcome.Done;
-        Reached("sealed");
-        // Also where it was sealed already: a crash may have come between the flag and this look.
-        var writers = OpenFiles.Of(Native.DeviceOf(path) ?? 0, onlyWriters: true, Namespaces.Showing(_pool, path));
-        if (writers.Count == 0) return VolumeOutcome.Done;
-        Subvolume.SetReadOnly(path, false);
-        return VolumeOutcome.Busy($"volume {volume} is open for writing by {string.Join(", ", writers)}: stop them, then repeat");
-    }, cancel);
-
-    public Task<VolumeOutcome> Mount(VolumeName volume, Epoch epoch, CancellationToken cancel) => Alone(volume, folder =>
-    {
-        if (LiveRefusal(folder, epoch, out var live) is { } refused) return refused;
-        if (live.IsReadOnly) return VolumeOutcome.Conflict($"volume {volume} is sealed: a move is cutting over; it is mounted when that ends");
-        var (path, source) = (MountPath(volume), folder.Live(epoch));
-        if (Mounts.Shows(path, source)) return VolumeOutcome.Done;
-        if (!Mounts.Unmount(path)) return VolumeOutcome.Busy($"{path} shows something else that is in use: stop what works in it, then repeat");
-        Mounts.Bind(source, path);
-        return VolumeOutcome.Done;
-    }, cancel);
-
-    public Task<VolumeOutcome> Unmount(VolumeName volume, CancellationToken cancel) => Alone(volume, folder =>
-        Mounts.Unmount(MountPath(volume)) ? VolumeOutcome.Done : StillUsed(folder, folder.ReadLedger()?.Epoch ?? Epoch.None, "unmount"), cancel);
+    public Task<VolumeOutcome> Resize(VolumeName volume, ByteCount? limit, Epoch epoch, CancellationToken cancel) => Alone(volume, folder =>
+        LiveRefusal(folder, epoch, out _) ?? (limit is null ? VolumeOutcome.Done : VolumeOutcome.Unable($"volume {volume} cannot be limited: quotas are off on the pool at {_pool}; leave the size away")), cancel);
 
     public async Task<VolumeOutcome<SnapshotView>> Snapshot(VolumeName volume, SnapshotName name, Epoch epoch, CancellationToken cancel)
     {
@@ -140,14 +79,12 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
 
     private string MountPath(VolumeName volume) => Path.Combine(mountRoot, volume.Value);
 
-    /// <summary>One verb at a time for a volume; sends and receives are outside. There are as many gates as volumes were named.</summary>
-    private async Task<VolumeOutcome> Alone(VolumeName volume, Func<VolumeFolder, VolumeOutcome> verb, CancellationToken cancel)
+    /// <summary>One verb at a time for a volume, and for the one whose snapshot it uses; sends and receives are outside.</summary>
+    private async Task<VolumeOutcome> Alone(VolumeName volume, Func<VolumeFolder, VolumeOutcome> verb, CancellationToken cancel, VolumeName? source = null)
     {
         var folder = Folder(volume);
-        var gate = _gates.GetOrAdd(volume, static _ => new(1, 1));
-        await gate.WaitAsync(cancel);
-        try { return await Task.Run(() => verb(folder), CancellationToken.None); }
-        finally { gate.Release(); }
+        using var held = await _locks.Take(source is { } other ? [volume.Value, other.Value] : [volume.Value], cancel);
+        return await Task.Run(() => verb(folder), CancellationToken.None);
     }
 
     private static VolumeOutcome? Named(SnapshotName name) =>

@@ -16,6 +16,11 @@ internal sealed record Ledger(int Format, Epoch Epoch, bool Live, SnapshotName? 
 
     public static readonly Ledger Blank = new(CurrentFormat, Epoch.None, false, null, Epoch.None);
 
+    /// <summary>Volume that <see cref="From"/> is a snapshot of; null: this one.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public VolumeName? Source { get; init; }
+
+    [JsonIgnore]
     public Epoch Known => Epoch > Floor ? Epoch : Floor;
 
     /// <summary>Null when there is none.</summary>

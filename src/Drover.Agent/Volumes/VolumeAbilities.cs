@@ -1,0 +1,29 @@
+namespace Drover.Agent.Volumes;
+
+/// <summary>What a driver can do on its node: what a plan says of a move's speed, and which format two drivers agree on.</summary>
+/// <param name="Formats">Streams that it sends and receives, the best first.</param>
+/// <param name="Incremental">It sends differences.</param>
+/// <param name="Quotas">It can limit a volume's size.</param>
+/// <param name="CheapSnapshots">A snapshot, and live data made of one, cost no time or space that grows with the data.</param>
+/// <param name="AtomicSnapshots">A snapshot of data in use shows one moment. Where not, only one of sealed data does.</param>
+public sealed record VolumeAbilities(IReadOnlyList<StreamFormat> Formats, bool Incremental, bool Quotas, bool CheapSnapshots, bool AtomicSnapshots)
+{
+    /// <exception cref="ArgumentException">It is none of <see cref="Formats"/>.</exception>
+    public void Require(StreamFormat format, string driver)
+    {
+        if (!Formats.Contains(format))
+            throw new ArgumentException($"the {driver} driver of this node knows no stream format '{format}': it knows {string.Join(", ", Formats)}", nameof(format));
+    }
+}
+
+/// <summary>A way to write a snapshot as bytes. Drivers of different kinds exchange volumes in one that both know.</summary>
+public readonly record struct StreamFormat(string Name)
+{
+    /// <summary>`btrfs send --proto 2`.</summary>
+    public static readonly StreamFormat BtrfsSend1 = new("btrfs-send-1");
+
+    /// <summary>A tree of files, written by us: docs/tree-1.md.</summary>
+    public static readonly StreamFormat Tree1 = new("tree-1");
+
+    public override string ToString() => Name;
+}
