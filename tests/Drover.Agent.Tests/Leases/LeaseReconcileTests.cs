@@ -1,6 +1,7 @@
 using Drover.Agent.Guard;
 using Drover.Agent.Leases;
 using Drover.Agent.Tests.Reconcile;
+using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
 using Drover.Core;
 using Drover.Testing;
