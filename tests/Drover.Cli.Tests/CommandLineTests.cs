@@ -27,6 +27,21 @@ public sealed class CommandLineTests
         Assert.Contains("50MB/s", failure.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("150ms", 150)]
+    [InlineData("1.5s", 1500)]
+    [InlineData("90", 90)]
+    public void A_downtime_target_is_read_with_its_unit(string text, double ms) => Assert.Equal(ms, MoveCommand.Span(text)!.Value.TotalMilliseconds);
+
+    [Theory]
+    [InlineData("0ms")]
+    [InlineData("-1s")]
+    [InlineData("2h")]
+    [InlineData("999999999s")]
+    [InlineData("soon")]
+    public void A_downtime_target_that_is_none_is_refused_with_an_example(string text) =>
+        Assert.Contains("150ms", Assert.Throws<CommandFailure>(() => MoveCommand.Span(text)).Message, StringComparison.Ordinal);
+
     [Fact]
     public void An_address_that_is_none_names_where_it_came_from()
     {

@@ -52,6 +52,40 @@ public abstract class ContainerRuntimeSuite
     }
 
     [Fact]
+    public async Task Frozen_it_runs_and_stands_still_thawed_it_goes_on_and_each_may_be_repeated()
+    {
+        var task = await Started(RunsOn);
+        for (var i = 0; i < 2; i++) Assert.Equal(ContainerOutcome.Done, await Runtime.Freeze(task, None));
+        Assert.True(await Runtime.Inspect(task, None) is { State: ContainerState.Running, Frozen: true });
+        for (var i = 0; i < 2; i++) Assert.Equal(ContainerOutcome.Done, await Runtime.Thaw(task, None));
+        Assert.True(await Runtime.Inspect(task, None) is { State: ContainerState.Running, Frozen: false });
+        await Runtime.Stop(task, TimeSpan.FromSeconds(3), None);
+        Assert.Equal(ContainerOutcomeKind.Failed, (await Runtime.Freeze(task, None)).Kind);
+    }
+
+    [Fact]
+    public async Task A_frozen_one_is_stopped_by_force()
+    {
+        var task = await Started(RunsOn);
+        await Runtime.Freeze(task, None);
+        var stopped = await Runtime.Stop(task, TimeSpan.FromSeconds(30), None);
+        Assert.Equal((true, true, 137), (stopped.WasRunning, stopped.Killed, stopped.ExitCode));
+        Assert.True(await Runtime.Inspect(task, None) is { State: ContainerState.Exited, Frozen: false });
+    }
+
+    [Fact]
+    public async Task Slowed_down_twice_it_is_free_again_after_one_word()
+    {
+        var task = await Started(RunsOn);
+        Assert.False((await Runtime.Inspect(task, None))!.Throttled);
+        for (var i = 0; i < 2; i++) Assert.Equal(ContainerOutcome.Done, await Runtime.Throttle(task, None));
+        Assert.True((await Runtime.Inspect(task, None))!.Throttled);
+        for (var i = 0; i < 2; i++) Assert.Equal(ContainerOutcome.Done, await Runtime.Unthrottle(task, None));
+        Assert.False((await Runtime.Inspect(task, None))!.Throttled);
+        Assert.Equal(ContainerOutcomeKind.NoContainer, (await Runtime.Throttle(new("suite.none"), None)).Kind);
+    }
+
+    [Fact]
     public async Task The_same_create_again_succeeds_and_another_one_conflicts()
     {
         var instance = Instance(RunsOn);

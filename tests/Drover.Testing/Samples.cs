@@ -15,7 +15,7 @@ public static class Samples
 
     public static readonly Node Node = new(
         new("node1"), "node1.lab", "172.16.255.251", 4525, [new("disk", "ssd")], new(2, 4096, 10240, 1, [new(7000, 9000)]),
-        "btrfs", "0.1.0", Cordoned: true, Moment, Moment.AddMinutes(1)) { Seat = "boot/1", Lease = TimeSpan.FromSeconds(60) };
+        "btrfs", "0.1.0", Cordoned: true, Moment, Moment.AddMinutes(1));
 
     public static readonly AppSpec Spec = new()
     {
@@ -62,13 +62,14 @@ public static class Samples
 
     public static readonly Move Move = new(
         new("m1"), MoveTrigger.Redeploy, new("/shop/db"), new("shop_db.instance-1"), [new(new("mongodata"), new(3), new("m0-r1"), new("m1-r2")) { Used = new(5), Initialized = true, Leftovers = [new("m0-f")] }],
-        new("node1"), new("node2"), Spec, [31002], new(TimeSpan.FromMilliseconds(200), 5, NonConvergence.Abort, 1000), MoveState.Seeding, Moment)
+        new("node1"), new("node2"), Spec, [31002], new(TimeSpan.FromMilliseconds(200), 5, NonConvergence.Abort, 1000) { Quiesce = Quiesce.Freeze, PreStop = new("psql -c CHECKPOINT", TimeSpan.FromSeconds(9), Required: true) }, MoveState.Seeding, Moment)
     {
         History = [new(MoveState.Planned, Moment), new(MoveState.Seeding, Moment.AddSeconds(1))],
-        Rounds = [new(1, true, new(1000), TimeSpan.FromSeconds(1), TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(3), Moment, TimeSpan.FromMilliseconds(4))],
+        Rounds = [new(1, true, new(1000), TimeSpan.FromSeconds(1), TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(3), Moment, TimeSpan.FromMilliseconds(4)) { DirtyRate = 1.5, PipeRate = 2.5, PredictedDelta = 9 }],
         Timings = new(Moment, TimeSpan.FromMilliseconds(1), Moment, TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(3), TimeSpan.FromMilliseconds(4),
             Moment, Moment, TimeSpan.FromMilliseconds(5), Moment, TimeSpan.FromMilliseconds(6), Moment) { FirstAnswer = TimeSpan.FromMilliseconds(7) },
         Attempts = 2, WrittenByStop = new(7), SourceIdle = true, Before = App, Failure = "the disk is full", WaitsFor = "a round",
+        PreStop = PreStopState.Failed, PreStopSaid = "exit 1", PreStopAt = 2, CutNow = true, Throttle = 2, Throttled = 1, Pauses = 3, NextRoundAt = Moment, Width = 4,
     };
 
     public static readonly Network Network = new(new("weave"), 4096, "10.255.0.0/24", Moment)

@@ -28,13 +28,25 @@ public interface IContainerRuntime
 
     Task<ContainerOutcome> Start(TaskId task, CancellationToken cancel);
 
-    /// <summary>SIGTERM (or the image's stop signal), after <paramref name="grace"/> SIGKILL. Returns when it has ended.</summary>
+    /// <summary>SIGTERM (or the image's stop signal), after <paramref name="grace"/> SIGKILL. Returns when it has ended. A frozen one is killed at once and none of its processes runs again.</summary>
     Task<StopOutcome> Stop(TaskId task, TimeSpan grace, CancellationToken cancel);
+
+    /// <summary>All its processes stand still when it returns, none of them within a system call. A container that does not run: <see cref="ContainerOutcomeKind.Failed"/>.</summary>
+    Task<ContainerOutcome> Freeze(TaskId task, CancellationToken cancel);
+
+    /// <summary>A frozen one goes on where it stood; one that runs goes on running.</summary>
+    Task<ContainerOutcome> Thaw(TaskId task, CancellationToken cancel);
+
+    /// <summary>Gives it half of the processor time it uses now, whatever its order allows. Each call halves anew.</summary>
+    Task<ContainerOutcome> Throttle(TaskId task, CancellationToken cancel);
+
+    /// <summary>Gives it what its order allows, whoever slowed it down.</summary>
+    Task<ContainerOutcome> Unthrottle(TaskId task, CancellationToken cancel);
 
     /// <summary>Removes a container that does not run.</summary>
     Task<ContainerOutcome> Remove(TaskId task, CancellationToken cancel);
 
-    /// <summary>Runs a command inside for a health check; never through a shell of the host.</summary>
+    /// <summary>Runs a command inside; never through a shell of the host.</summary>
     Task<ExecOutcome> Exec(TaskId task, IReadOnlyList<string> command, TimeSpan timeout, CancellationToken cancel);
 
     /// <summary>The container's output so far and, with <paramref name="follow"/>, as it comes.</summary>
@@ -56,6 +68,8 @@ public static class ContainerLabels
     public const string Grace = "drover.grace";
     /// <summary>Hash of the order, to tell a repeated create from a different one.</summary>
     public const string Order = "drover.order";
+    /// <summary>Quota of processor time its order allows, as the engine has it; -1: none. What a throttle is taken off to.</summary>
+    public const string Quota = "drover.cpu-quota";
     public const string Marathon = "MESOS_TASK_ID";
 }
 
@@ -66,7 +80,13 @@ public sealed record Bind(string HostPath, string ContainerPath, bool ReadOnly);
 
 public sealed record ContainerView(
     TaskId Task, InstanceId Instance, AppId App, string ContainerId, ContainerState State, int? ExitCode, string? Error, DateTimeOffset? StartedAt, DateTimeOffset? FinishedAt,
-    string? IpAddress, IReadOnlyDictionary<string, string> Labels, bool OutOfMemory);
+    string? IpAddress, IReadOnlyDictionary<string, string> Labels, bool OutOfMemory)
+{
+    /// <summary>It runs and stands still.</summary>
+    public bool Frozen { get; init; }
+    /// <summary>It gets less processor time than its order allows.</summary>
+    public bool Throttled { get; init; }
+}
 
 public enum ContainerState { Created, Running, Exited }
 

@@ -31,6 +31,8 @@ public abstract record AgentStep
     public sealed record Promote(VolumeName Volume, SnapshotName From, Epoch Epoch) : AgentStep;
     public sealed record Unseal(VolumeName Volume, Epoch Epoch) : AgentStep;
     public sealed record Mount(VolumeName Volume, Epoch Epoch, string ContainerPath) : AgentStep;
+    /// <summary>Only after <see cref="EpochCheck"/> on what is there at that moment, as a start.</summary>
+    public sealed record Thaw(TaskId Task) : AgentStep;
     /// <summary>Only after <see cref="EpochCheck"/> on what is there at that moment.</summary>
     public sealed record Start(TaskId Task) : AgentStep;
     /// <summary>Nothing can be done now; <paramref name="For"/> says what is waited for.</summary>
@@ -67,7 +69,7 @@ public static class AgentPlanner
         return steps.ToImmutable();
     }
 
-    internal static TimeSpan Grace(ContainerView container) =>
+    private static TimeSpan Grace(ContainerView container) =>
         long.TryParse(container.Labels.GetValueOrDefault(ContainerLabels.Grace), NumberStyles.None, CultureInfo.InvariantCulture, out var ms) ? TimeSpan.FromMilliseconds(ms) : GraceWithoutLabel;
 
     private static ImmutableArray<AgentStep> Run(InstanceSight sight, DesiredInstance wanted)
@@ -100,10 +102,21 @@ public static class AgentPlanner
         return steps.ToImmutable();
     }
 
-    private static IEnumerable<AgentStep> WhileRunning(InstanceSight sight, DesiredInstance wanted, ContainerView container)
+    private static ImmutableArray<AgentStep> WhileRunning(InstanceSight sight, DesiredInstance wanted, ContainerView container)
     {
         // A container of another epoch writes where it must not.
-        if (!SameEpochs(container, wanted) || sight.Kill) yield return new AgentStep.Stop(container.Task, TimeSpan.FromMilliseconds(wanted.StopGraceMs));
+        if (!SameEpochs(container, wanted) || sight.Kill) return [new AgentStep.Stop(container.Task, TimeSpan.FromMilliseconds(wanted.StopGraceMs))];
+        if (!container.Frozen) return [];
+        // A move that froze it was undone.
+        var steps = ImmutableArray.CreateBuilder<AgentStep>();
+        foreach (var volume in wanted.Volumes)
+        {
+            var ready = Ready(sight, volume);
+            steps.AddRange(ready);
+            if (ready.Any(s => s is AgentStep.Wait)) return steps.ToImmutable();
+        }
+        steps.Add(new AgentStep.Thaw(container.Task));
+        return steps.ToImmutable();
     }
 
     internal static bool SameEpochs(ContainerView container, DesiredInstance wanted) =>

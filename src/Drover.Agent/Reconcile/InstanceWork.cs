@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Drover.Agent.Containers;
-using Drover.Agent.Leases;
 using Drover.Agent.Networks;
 using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
@@ -13,7 +12,7 @@ public enum WorkOutcome { Done, Waits }
 /// <summary>Carries out the planner's steps for one instance. The caller holds the locks of the instance and its volumes.</summary>
 public sealed class InstanceWork(
     Orders orders, NodeBook book, IContainerRuntime containers, IVolumeDriver volumes, IVolumeOwner owners, IOverlay overlay, IObservations observations,
-    IWriteRight right, AgentOptions options, TimeProvider time, ILogger<InstanceWork> log)
+    AgentOptions options, TimeProvider time, ILogger<InstanceWork> log)
 {
     private const int LastWordsKept = 300;
 
@@ -90,6 +89,8 @@ public sealed class InstanceWork(
                 return Made(sight, made);
             case AgentStep.Start start:
                 return await Start(sight.Wanted!, start.Task, cancel);
+            case AgentStep.Thaw thaw:
+                return await Thaw(sight.Wanted!, thaw.Task, cancel);
             case AgentStep.Wait wait:
                 return Waits(sight, wait.For);
             default:
@@ -122,10 +123,8 @@ public sealed class InstanceWork(
                 notes.Promote += time.GetElapsedTime(begun);
                 return await Ready(sight, promote.Volume, promoted, cancel);
             case AgentStep.Unseal unseal:
-                if (await right.Claim([(unseal.Volume, unseal.Epoch)], "", cancel) is { } refusal) return Waits(sight, refusal);
                 return await Ready(sight, unseal.Volume, await volumes.Seal(unseal.Volume, false, unseal.Epoch, cancel), cancel);
             case AgentStep.Mount mount:
-                if (await right.Claim([(mount.Volume, mount.Epoch)], "", cancel) is { } unleased) return Waits(sight, unleased);
                 var mounted = await volumes.Mount(mount.Volume, mount.Epoch, cancel);
                 if (mounted.Ok) await Give(sight.Wanted, mount, cancel);
                 notes.Mount += time.GetElapsedTime(begun);
@@ -159,12 +158,6 @@ public sealed class InstanceWork(
         foreach (var volume in wanted.Volumes)
             if (await book.Replica(new(volume.Name), cancel) is { } replica) replicas[replica.Name] = replica;
         var notes = book.Notes(task);
-        // The last look before the start, after all that takes time.
-        if (await right.Claim([.. wanted.Volumes.Select(v => (new VolumeName(v.Name), new Epoch(v.Epoch)))], container.ContainerId, cancel) is { } unleased)
-        {
-            (notes.WaitsFor, notes.Doing) = (unleased, null);
-            return WorkOutcome.Waits;
-        }
         if (EpochCheck.Refusal(newest, container, now.Volumes, replicas) is { } refusal)
         {
             log.LogWarning("{Refusal}", refusal);
@@ -186,6 +179,21 @@ public sealed class InstanceWork(
         log.LogInformation("Started {Task} in {Milliseconds:0} ms (promote {Promote:0}, mount {Mount:0})", task, notes.Start.TotalMilliseconds, notes.Promote.TotalMilliseconds, notes.Mount.TotalMilliseconds);
         if (wanted.Container.Overlay is { } endpoint) await Announce(endpoint, cancel);
         return null;
+    }
+
+    private async Task<WorkOutcome?> Thaw(DesiredInstance wanted, TaskId task, CancellationToken cancel)
+    {
+        if (await book.Refresh(task, cancel) is not { Frozen: true } container) return WorkOutcome.Done;
+        var now = orders.Current;
+        if (now.Instances.GetValueOrDefault(new(wanted.InstanceId)) is not { Wish: InstanceWish.Run } newest || newest.TaskId != wanted.TaskId) return WorkOutcome.Done;
+        var replicas = new Dictionary<VolumeName, ReplicaView>();
+        foreach (var volume in wanted.Volumes)
+            if (await book.Replica(new(volume.Name), cancel) is { } replica) replicas[replica.Name] = replica;
+        var notes = book.Notes(task);
+        notes.WaitsFor = EpochCheck.Refusal(newest, container, now.Volumes, replicas);
+        if (notes.WaitsFor is null && await containers.Thaw(task, cancel) is { Ok: false } failed) notes.WaitsFor = $"{task} cannot be thawed: {failed.Message}";
+        await book.Refresh(task, cancel);
+        return notes.WaitsFor is null ? null : WorkOutcome.Waits;
     }
 
     private async Task Announce(OverlayEndpoint endpoint, CancellationToken cancel)

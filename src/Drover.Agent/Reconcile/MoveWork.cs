@@ -1,5 +1,4 @@
 using Drover.Agent.Containers;
-using Drover.Agent.Leases;
 using Drover.Agent.Transfers;
 using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
@@ -9,8 +8,7 @@ namespace Drover.Agent.Reconcile;
 
 /// <summary>The steps of a move on this node, under the same locks as the reconciler.</summary>
 public sealed class MoveWork(
-    Orders orders, NodeBook book, InstanceWork instances, IContainerRuntime containers, IVolumeDriver volumes, IRoundSender rounds, KeyedLocks locks, IObservations observations,
-    IWriteRight right)
+    Orders orders, NodeBook book, InstanceWork instances, IContainerRuntime containers, IVolumeDriver volumes, IRoundSender rounds, KeyedLocks locks, IObservations observations)
     : IStepWork
 {
     public async Task<StepResult> Do(Step step, Action<StepProgress> progress, CancellationToken cancel)
@@ -20,6 +18,8 @@ public sealed class MoveWork(
             case Step.WorkOneofCase.Prepare: return await Prepare(step.Prepare, cancel);
             case Step.WorkOneofCase.Inspect: return await WithVolumes(step.Inspect.Volumes, cancel);
             case Step.WorkOneofCase.Round: return await Round(step, progress, cancel);
+            case Step.WorkOneofCase.PreStop: return await PreStop(step.PreStop, cancel);
+            case Step.WorkOneofCase.Throttle: return await Throttle(step.Throttle, cancel);
             case Step.WorkOneofCase.Stop: return await Stop(step.Stop, cancel);
             case Step.WorkOneofCase.Retire: return await Retire(step.Retire, cancel);
             case Step.WorkOneofCase.Unwind: return await Unwind(step.Unwind, cancel);
@@ -69,16 +69,40 @@ public sealed class MoveWork(
             foreach (var volume in step.Round.Volumes) await MakeLive(volume, cancel);
         // A seeding round takes as long as its data; an app that ends meanwhile must be started again. The driver's own verbs are safe beside a send.
         using var held = step.Round.Final ? await locks.Take(keys, cancel) : null;
-        if (step.Round.Final)
-        {
-            // What a container writes after the last snapshot would be lost.
-            foreach (var volume in step.Round.Volumes)
-                if (await book.RunningWith(new(volume.Name), except: null, cancel) is { } user)
-                    throw new StepFailed(StepErrorKind.Refused, $"the final round of volume '{volume.Name}' is refused: container of task {user} still runs with it");
-        }
+        if (step.Round.Final) await NobodyWrites(step.Round, cancel);
         var outcome = await rounds.Send(step.Round, step.MoveId, progress, cancel);
+        // One that was frozen and was thawed meanwhile, by whoever, may have answered its clients after the snapshot.
+        if (step.Round.Final) await NobodyWrites(step.Round, cancel);
         foreach (var volume in step.Round.Volumes) await TellVolume(new(volume.Name), cancel);
         return new StepResult { Round = outcome };
+    }
+
+    /// <summary>What a container writes after the last snapshot would be lost. A frozen one writes nothing.</summary>
+    private async Task NobodyWrites(SendRound round, CancellationToken cancel)
+    {
+        foreach (var volume in round.Volumes)
+            if (await book.WritingWith(new(volume.Name), cancel) is { } user)
+                throw new StepFailed(StepErrorKind.Refused, $"the final round of volume '{volume.Name}' is refused: container of task {user} still runs with it");
+    }
+
+    /// <summary>While the app serves: nothing is held, an app that ends meanwhile is started again. What it comes to is for the move to judge.</summary>
+    private async Task<StepResult> PreStop(RunPreStop run, CancellationToken cancel)
+    {
+        var task = new TaskId(run.TaskId);
+        if (await book.Refresh(task, cancel) is not { State: ContainerState.Running, Frozen: false })
+            return new StepResult { PreStop = new() { Ok = false, Said = "its container does not run" } };
+        var ended = await containers.Exec(task, ["/bin/sh", "-c", run.Command], TimeSpan.FromMilliseconds(run.LimitMs), cancel);
+        if (ended is { TimedOut: false, ExitCode: 0 }) return new StepResult { PreStop = new() { Ok = true } };
+        var output = ended.Output.Trim();
+        return new StepResult { PreStop = new() { Ok = false, Said = ended.TimedOut ? output : $"exit code {ended.ExitCode}{(output.Length > 0 ? $": {output}" : "")}" } };
+    }
+
+    private async Task<StepResult> Throttle(ThrottleInstance throttle, CancellationToken cancel)
+    {
+        var slowed = await containers.Throttle(new(throttle.TaskId), cancel);
+        await book.Refresh(new(throttle.TaskId), cancel);
+        // One that ended meanwhile writes nothing: as slow as can be.
+        return slowed.Ok || slowed.Kind == ContainerOutcomeKind.NoContainer ? new StepResult() : throw new StepFailed(StepErrorKind.Retry, $"{throttle.TaskId} cannot be slowed down: {slowed.Message}");
     }
 
     /// <summary>A primary whose app never came up here has no live data yet. By the same order as a start, so that it can go elsewhere.</summary>
@@ -97,12 +121,15 @@ public sealed class MoveWork(
     {
         // Before the stop, while the app still serves: what is left to write at the end is then little.
         await volumes.Sync(cancel);
+        if (stop.Freeze) await OrderedToHold(new(stop.InstanceId), cancel);
         using var held = await locks.Take([KeyedLocks.Instance(stop.InstanceId), .. stop.Volumes.Select(KeyedLocks.Volume)], cancel);
         var result = new StepResult();
         if (stop.TaskId.Length > 0)
         {
             var task = new TaskId(stop.TaskId);
+            if (stop.Freeze) return await Freeze(task, stop, cancel);
             book.Notes(task).StoppedByUs = true;
+            await Unthrottled(task, cancel);
             var stopped = await containers.Stop(task, TimeSpan.FromMilliseconds(stop.GraceMs), cancel);
             result.AppStopUs = (long)stopped.Elapsed.TotalMicroseconds;
             await book.Refresh(task, cancel);
@@ -116,6 +143,46 @@ public sealed class MoveWork(
             await TellVolume(new(name), cancel);
         }
         return result;
+    }
+
+    /// <summary>The order that says so travels beside the step. Frozen before it has come, the container would be thawed again as one that should run.</summary>
+    private async Task OrderedToHold(InstanceId instance, CancellationToken cancel)
+    {
+        var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        void Look(NodeDesired before, NodeDesired after)
+        {
+            if (after.Instances.GetValueOrDefault(instance) is not { Wish: InstanceWish.Run }) held.TrySetResult();
+        }
+        orders.Changed += Look;
+        try
+        {
+            Look(orders.Current, orders.Current);
+            await held.Task.WaitAsync(cancel);
+        }
+        finally
+        {
+            orders.Changed -= Look;
+        }
+    }
+
+    /// <summary>The volume stays where it is: frozen processes have it open. The container's own end comes after the commit, by the orders of this node, or its thaw by an undo.</summary>
+    private async Task<StepResult> Freeze(TaskId task, StopInstance stop, CancellationToken cancel)
+    {
+        var frozen = await containers.Freeze(task, cancel);
+        await book.Refresh(task, cancel);
+        if (!frozen.Ok) throw new StepFailed(frozen.Kind == ContainerOutcomeKind.NoContainer ? StepErrorKind.Refused : StepErrorKind.Retry, $"{task} cannot be frozen: {frozen.Message}");
+        foreach (var name in stop.Volumes)
+            if (await book.WritingWith(new(name), cancel) is { } user) throw new StepFailed(StepErrorKind.Refused, $"volume '{name}': container of task {user} still runs with it");
+        return new StepResult();
+    }
+
+    /// <summary>Off before a stop, which would take longer, and after an undo, whoever put it there.</summary>
+    private async Task Unthrottled(TaskId task, CancellationToken cancel)
+    {
+        if (await book.Refresh(task, cancel) is not { Throttled: true, State: ContainerState.Running }) return;
+        var freed = await containers.Unthrottle(task, cancel);
+        if (!freed.Ok && freed.Kind != ContainerOutcomeKind.NoContainer) throw new StepFailed(StepErrorKind.Retry, $"the limit of {task} cannot be taken off: {freed.Message}");
+        await book.Refresh(task, cancel);
     }
 
     private async Task<StepResult> Retire(Retire retire, CancellationToken cancel)
@@ -143,13 +210,13 @@ public sealed class MoveWork(
         var keys = unwind.Volumes.Select(v => KeyedLocks.Volume(v.Name));
         using var held = await locks.Take(unwind.InstanceId.Length > 0 ? keys.Append(KeyedLocks.Instance(unwind.InstanceId)) : keys, cancel);
         if (!unwind.Source && unwind.TaskId.Length > 0) await RemovePrepared(new(unwind.TaskId), cancel);
+        if (unwind.Source && unwind.TaskId.Length > 0) await Unthrottled(new(unwind.TaskId), cancel);
         foreach (var volume in unwind.Volumes)
         {
             var name = new VolumeName(volume.Name);
             var here = await book.Replica(name, cancel);
             if (unwind.Source && here is { HasLive: true, Sealed: true })
             {
-                if (await right.Claim([(name, new(volume.Epoch))], "", cancel) is { } unleased) throw new StepFailed(StepErrorKind.Retry, $"volume '{name}': {unleased}");
                 var unsealed = await volumes.Seal(name, false, new(volume.Epoch), cancel);
                 if (!unsealed.Ok) throw Failed(volume.Name, unsealed);
             }
@@ -159,7 +226,17 @@ public sealed class MoveWork(
             if (here is not null) await Drop(volume, live: false, everything, cancel);
             await TellVolume(name, cancel);
         }
+        if (unwind.Source && unwind.TaskId.Length > 0) await Thawed(new(unwind.TaskId), cancel);
         return new StepResult();
+    }
+
+    /// <summary>Its data is unsealed, and control orders this only before the commit: this node is the one writer.</summary>
+    private async Task Thawed(TaskId task, CancellationToken cancel)
+    {
+        if (await book.Refresh(task, cancel) is not { Frozen: true }) return;
+        var thawed = await containers.Thaw(task, cancel);
+        await book.Refresh(task, cancel);
+        if (!thawed.Ok && thawed.Kind != ContainerOutcomeKind.NoContainer) throw new StepFailed(StepErrorKind.Retry, $"{task} cannot be thawed: {thawed.Message}");
     }
 
     private async Task RemovePrepared(TaskId task, CancellationToken cancel)

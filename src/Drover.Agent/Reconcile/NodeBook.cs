@@ -52,6 +52,14 @@ public sealed class NodeBook(IContainerRuntime containers, IVolumeDriver volumes
         return null;
     }
 
+    /// <summary>The same without those that stand frozen.</summary>
+    public async Task<TaskId?> WritingWith(VolumeName volume, CancellationToken cancel)
+    {
+        foreach (var known in _containers.Values.Where(c => ContainerEpochs.Parse(c.Labels.GetValueOrDefault(ContainerLabels.Epochs)).ContainsKey(volume)))
+            if (await Refresh(known.Task, cancel) is { State: ContainerState.Running, Frozen: false }) return known.Task;
+        return null;
+    }
+
     public async Task<ReplicaView?> Replica(VolumeName volume, CancellationToken cancel) =>
         await volumes.Inspect(volume, cancel);
 

@@ -199,7 +199,7 @@ public sealed class Reconciler(
 
     private void Watch(InstanceId instance, DesiredInstance? wanted)
     {
-        if (wanted is { Wish: InstanceWish.Run or InstanceWish.Hold } && book.Container(new(wanted.TaskId)) is { State: ContainerState.Running } running) health.Watch(wanted, running, book.Notes(running.Task));
+        if (wanted is { Wish: InstanceWish.Run or InstanceWish.Hold } && book.Container(new(wanted.TaskId)) is { State: ContainerState.Running, Frozen: false } running) health.Watch(wanted, running, book.Notes(running.Task));
         else health.Leave(instance);
     }
 

@@ -15,6 +15,7 @@ public static class MoveDrawing
         var rows = new List<IRenderable> { new Markup(Headline(move)) };
         if (move.Rounds.Count > 0 || move.Progress is not null) rows.Add(Rounds(move));
         if (move.Progress is { } progress && move.EndedAt is null) rows.Add(new Markup(Now(progress)));
+        if (Restraint(move) is { } restraint) rows.Add(new Markup($"[dim]{Screen.Safe(restraint)}[/]"));
         if (move.WaitsFor is { } waits) rows.Add(new Markup($"[yellow]waits for {Screen.Safe(waits)}[/]"));
         if (move.Waterfall is { Spans.Count: > 0 } waterfall) rows.Add(Waterfall(waterfall));
         if (move.Failure is { } failure) rows.Add(new Markup($"[red]{Screen.Safe(failure)}[/]"));
@@ -26,15 +27,26 @@ public static class MoveDrawing
         $"[bold]{Screen.Safe(move.App)}[/]  {Screen.Safe(move.From)} → {Screen.Safe(move.To)}  " +
         $"{Screen.Bytes(move.VolumeBytes)}{(move.Incremental ? ", only the difference" : "")}  [{Colour(move.State)}]{move.State}[/]  [dim]{move.Id}[/]";
 
+    private static string? Restraint(MoveView move)
+    {
+        var parts = new List<string>();
+        if (move.Policy?.Quiesce == "freeze") parts.Add("frozen, not stopped: crash-consistent");
+        if (move.PreStop is { } command) parts.Add($"preStop {command}");
+        if (move.Throttled > 0) parts.Add($"slowed down by half, {move.Throttled} times");
+        if (move.CutAsked) parts.Add("cut asked for");
+        return parts.Count == 0 ? null : string.Join("; ", parts);
+    }
+
     private static Table Rounds(MoveView move)
     {
-        var table = Screen.Table("round", "", "bytes", "rate", "took", "predicted stop");
+        var table = Screen.Table("round", "", "bytes", "rate", "app writes", "took", "predicted delta", "predicted stop");
         var most = Math.Max(1, move.Rounds.Select(r => r.Bytes).Append(move.Progress is { } p ? Math.Max(p.Bytes, p.BytesExpected) : 0).Max());
         foreach (var round in move.Rounds)
             table.AddRow(round.Final ? "final" : round.Number.ToString(CultureInfo.InvariantCulture), $"[green]{Bar(round.Bytes, most)}[/]", Screen.Bytes(round.Bytes),
-                Screen.Rate(round.SendMs > 0 ? (long)(round.Bytes / round.SendMs * 1000) : 0), Screen.Ms(round.Ms), Screen.Ms(round.PredictedStopMs));
+                Screen.Rate(round.SendMs > 0 ? (long)(round.Bytes / round.SendMs * 1000) : 0),
+                Screen.Rate((long)(round.DirtyBytesPerSecond ?? 0)), Screen.Ms(round.Ms), round.PredictedDeltaBytes is { } delta ? Screen.Bytes(delta) : "-", Screen.Ms(round.PredictedStopMs));
         if (move.Progress is { } now && move.EndedAt is null && move.Rounds.All(r => r.Number != now.Round))
-            table.AddRow(now.Round.ToString(CultureInfo.InvariantCulture), $"[blue]{Bar(now.Bytes, most)}[/]", Screen.Bytes(now.Bytes), Screen.Rate(now.BytesPerSecond), Left(now), Screen.Ms(now.PredictedStopMs));
+            table.AddRow(now.Round.ToString(CultureInfo.InvariantCulture), $"[blue]{Bar(now.Bytes, most)}[/]", Screen.Bytes(now.Bytes), Screen.Rate(now.BytesPerSecond), "", Left(now), "", Screen.Ms(now.PredictedStopMs));
         return table;
     }
 

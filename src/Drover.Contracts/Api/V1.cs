@@ -40,7 +40,10 @@ public sealed record StandbyView(string Node, string Snapshot, long Epoch, DateT
 /// <param name="Constraint">`attribute=value`: any node that has it. It becomes the app's constraint.</param>
 /// <param name="DryRun">Answers the plan and does nothing.</param>
 /// <param name="Limit">Bytes a second; 0: none.</param>
-public sealed record MoveRequest(string App, string? To, string? Constraint, bool DryRun, long Limit);
+/// <param name="DowntimeTargetMs">In place of the app's label drover.downtimeTargetMs, for this move alone.</param>
+/// <param name="Policy">`cut`, `throttle`, `wait` or `abort`, in place of the app's label drover.movePolicy.</param>
+/// <param name="Quiesce">`stop` or `freeze`, in place of the app's label drover.quiesce.</param>
+public sealed record MoveRequest(string App, string? To, string? Constraint, bool DryRun, long Limit, double? DowntimeTargetMs = null, string? Policy = null, string? Quiesce = null);
 
 /// <summary>GET /api/v1/moves</summary>
 public sealed record MovesView(IReadOnlyList<MoveView> Moves);
@@ -49,10 +52,29 @@ public sealed record MovesView(IReadOnlyList<MoveView> Moves);
 public sealed record MoveView(
     string Id, string App, string Trigger, string State, string From, string To, IReadOnlyList<string> Volumes, long VolumeBytes, bool Incremental,
     DateTimeOffset RequestedAt, DateTimeOffset? EndedAt, IReadOnlyList<MoveStateView> History, IReadOnlyList<RoundView> Rounds, ProgressView? Progress, WaterfallView? Waterfall,
-    long BytesSent, string? WaitsFor, string? Failure);
+    long BytesSent, string? WaitsFor, string? Failure)
+{
+    public MovePolicyView? Policy { get; init; }
+    /// <summary>What came of the app's preStop command: `due`, `done`, `failed: …`; null: it has none, or its turn has not come.</summary>
+    public string? PreStop { get; init; }
+    /// <summary>How often the source's container was slowed down by half.</summary>
+    public int Throttled { get; init; }
+    public bool CutAsked { get; init; }
+}
+
+/// <summary>How a move decides.</summary>
+/// <param name="Limit">Bytes a second; 0: none.</param>
+public sealed record MovePolicyView(double DowntimeTargetMs, string Policy, string Quiesce, string? PreStop, long Limit);
 
 public sealed record MoveStateView(string State, DateTimeOffset At);
-public sealed record RoundView(int Number, bool Final, long Bytes, double Ms, double SnapshotMs, double SendMs, double SyncMs, double? PredictedStopMs);
+public sealed record RoundView(int Number, bool Final, long Bytes, double Ms, double SnapshotMs, double SendMs, double SyncMs, double? PredictedStopMs)
+{
+    /// <summary>How fast the app dirties its data, as this round shows.</summary>
+    public double? DirtyBytesPerSecond { get; init; }
+    /// <summary>The way from disk to disk, as measured.</summary>
+    public double? PipeBytesPerSecond { get; init; }
+    public long? PredictedDeltaBytes { get; init; }
+}
 
 /// <summary>The transfer under way.</summary>
 /// <param name="BytesExpected">0: not known.</param>
@@ -68,7 +90,14 @@ public sealed record SpanView(string Name, string Node, double StartMs, double M
 /// <summary>POST /api/v1/moves with dryRun: nothing was done.</summary>
 public sealed record MovePlanView(
     string App, string From, string To, IReadOnlyList<string> Volumes, long VolumeBytes, long BytesToSend, bool Incremental, int RoundsExpected, double? SecondsExpected,
-    double? PredictedStopMs, IReadOnlyList<string> Notes, IReadOnlyList<NodeReasonView> Refused);
+    double? PredictedStopMs, IReadOnlyList<string> Notes, IReadOnlyList<NodeReasonView> Refused)
+{
+    public MovePolicyView? Policy { get; init; }
+    /// <summary>Storage of source and target.</summary>
+    public string? Driver { get; init; }
+    /// <summary>What it would wait for before it begins; null: it begins at once.</summary>
+    public string? WaitsFor { get; init; }
+}
 
 /// <summary>GET /api/v1/events: server-sent events; `id` is the sequence number, `event` the kind, `data` this. Sequence numbers grow over restarts too.</summary>
 public sealed record EventView(long Sequence, DateTimeOffset At, string Kind, string Subject, string Text, string? App, string? Instance, string? Node, string? Volume, string? Move, string? Deployment, string? State);

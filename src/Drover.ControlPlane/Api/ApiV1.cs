@@ -25,7 +25,7 @@ public static class ApiV1Setup
 public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoard board, EventRing ring, IAgentConnections agents, IOfferExchange offers, ServerInfo server, TimeProvider time,
     IHostApplicationLifetime lifetime, ILogger<ApiV1> log)
 {
-    private const string There = "/api/v1/status, nodes, nodes/{id}, volumes, volumes/{name}, moves, moves/{id}, events, apps/{id}/logs, offers";
+    private const string There = "/api/v1/status, nodes, nodes/{id}, volumes, volumes/{name}, moves, moves/{id}, moves/{id}/undo, moves/{id}/cut, events, apps/{id}/logs, offers";
     private readonly MoveEndpoints _moves = new(cluster, moves, board);
     private readonly EventEndpoints _events = new(ring, time, lifetime);
     private readonly LogEndpoints _logs = new(cluster, agents, lifetime);
@@ -52,9 +52,11 @@ public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoar
     private Task Route(HttpContext context, string[] path)
     {
         if (path is ["moves"] && HttpMethods.IsPost(context.Request.Method)) return _moves.Start(context);
-        if (!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method))
+        if (path is ["moves", var moved, "undo" or "cut"] && HttpMethods.IsPost(context.Request.Method)) return _moves.Act(context, moved, undo: path[2] == "undo");
+        var acts = path is ["moves", _, "undo" or "cut"];
+        if (acts || !HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method))
         {
-            context.Response.Headers.Allow = path is ["moves"] ? "GET, POST" : "GET";
+            context.Response.Headers.Allow = acts ? "POST" : path is ["moves"] ? "GET, POST" : "GET";
             return Refuse(context, 405, new($"{context.Request.Method} is not done here", null, $"use {context.Response.Headers.Allow}"));
         }
         var state = cluster.Current;

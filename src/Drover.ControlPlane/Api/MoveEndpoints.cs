@@ -30,6 +30,17 @@ internal sealed class MoveEndpoints(ICluster cluster, MoveCommands commands, Mov
         else await Begin(context, wish);
     }
 
+    public async Task Act(HttpContext context, string id, bool undo)
+    {
+        var move = new MoveId(id);
+        switch (undo ? await commands.Undo(move, context.RequestAborted) : await commands.Cut(move, context.RequestAborted))
+        {
+            case MoveActOutcome.Taken taken: await ApiV1.Write(context, 202, ViewsV1.Move(taken.Move, board.Of(taken.Move)), ApiJson.Default.MoveView); break;
+            case MoveActOutcome.Refused refused: await ApiV1.Refuse(context, 409, new(refused.Message, "id", refused.Remedy)); break;
+            default: await ApiV1.Unknown(context, "move", id, "drover moves"); break;
+        }
+    }
+
     private async Task Begin(HttpContext context, MoveWish wish)
     {
         var begun = await commands.Start(wish, context.RequestAborted);
@@ -66,6 +77,9 @@ internal sealed class MoveEndpoints(ICluster cluster, MoveCommands commands, Mov
         var constraint = fields.String("constraint");
         var dryRun = fields.Boolean("dryRun") ?? false;
         var limit = fields.Number("limit") ?? 0;
+        var target = fields.Number("downtimeTargetMs");
+        var policy = fields.String("policy");
+        var quiesce = fields.String("quiesce");
         if (fields.Violations.Any && fields.Violations.Told[0] is var fault) return Fault(fault.Path.TrimStart('/'), fault.Errors[^1], "see POST /api/v1/moves in the API's description");
         if (string.IsNullOrEmpty(app)) return Fault("app", "must be given", "name the app to move, such as \"app\": \"mongo\"");
         if (AppIds.Parse(app) is not { Id: { } id } parsed) return Fault("app", AppIds.Parse(app).Fault!, "list what there is with: drover apps");
@@ -77,8 +91,11 @@ internal sealed class MoveEndpoints(ICluster cluster, MoveCommands commands, Mov
             var refusal = new MoveRefusal.BadConstraint(constraint);
             return Fault(refusal.Field, refusal.Message, refusal.Remedy);
         }
-        var policy = MovePolicy.Default with { BytesPerSecond = limit > 0 ? (long)limit : null };
-        return (new MoveWish(id, string.IsNullOrEmpty(to) ? null : new NodeId(to), attribute, policy), dryRun, null);
+        if (target is < 1 or > MoveSettings.MostMilliseconds) return Fault("downtimeTargetMs", $"must be milliseconds from 1 to {MoveSettings.MostMilliseconds}", "leave it out for the app's own");
+        if (policy is not null && MoveSettings.Policy(policy) is null) return Fault("policy", $"must be cut, throttle, wait or abort; it was '{policy}'", "leave it out for the app's own");
+        if (quiesce is not null && MoveSettings.QuiesceOf(quiesce) is null) return Fault("quiesce", $"must be stop or freeze; it was '{quiesce}'", "leave it out for the app's own");
+        var overrides = new MoveOverrides(target is { } ms ? TimeSpan.FromMilliseconds(ms) : null, MoveSettings.Policy(policy), MoveSettings.QuiesceOf(quiesce), limit > 0 ? (long)limit : null);
+        return (new MoveWish(id, string.IsNullOrEmpty(to) ? null : new NodeId(to), attribute, overrides), dryRun, null);
     }
 
     private static (MoveWish?, bool, ErrorView?) Fault(string field, string message, string remedy) => (null, false, new(message, field, remedy));

@@ -55,15 +55,27 @@ public static class ViewsV1
     public static OfferView Offer(Offer offer) => new(offer.Id.Value, offer.Node.Value, offer.Framework.Value, Resources(offer.Resources), Attributes(offer.Attributes));
 
     public static MoveView Move(Move move, ProgressView? progress) => new(
-        move.Id.Value, move.App.Value, move.Trigger switch { MoveTrigger.Constraint => "constraint", MoveTrigger.Redeploy => "redeploy", _ => "move" }, move.State.ToString(),
+        move.Id.Value, move.App.Value, move.Trigger switch { MoveTrigger.Constraint => "constraint", MoveTrigger.Redeploy => "redeploy", MoveTrigger.Drain => "drain", MoveTrigger.Rebalance => "rebalance", _ => "move" }, move.State.ToString(),
         move.Source.Value, move.Target.Value, [.. move.Volumes.Select(v => v.Name.Value)], move.Volumes.Items.Sum(v => v.Used.Bytes),
         move.Volumes.Count > 0 && move.Volumes.Items.All(v => v.Base is not null), move.RequestedAt, move.Ended && move.History.Count > 0 ? move.History[^1].At : null,
         [.. move.History.Select(h => new MoveStateView(h.State.ToString(), h.At))], [.. move.Rounds.Select(Round)], progress, Waterfall.Of(move),
-        move.Rounds.Items.Sum(r => r.Bytes.Bytes), move.WaitsFor, move.Failure);
+        move.Rounds.Items.Sum(r => r.Bytes.Bytes), move.WaitsFor, move.Failure)
+    {
+        Policy = Policy(move.Policy),
+        PreStop = move.PreStop switch { PreStopState.Due => "due", PreStopState.Done => "done", PreStopState.Failed => $"failed: {move.PreStopSaid}", _ => null },
+        Throttled = move.Throttled,
+        CutAsked = move.CutNow,
+    };
+
+    public static MovePolicyView Policy(MovePolicy policy) =>
+        new(policy.DowntimeTarget.TotalMilliseconds, MoveSettings.Word(policy.NonConvergence), MoveSettings.Word(policy.Quiesce), policy.PreStop?.Command, policy.BytesPerSecond ?? 0);
 
     private static RoundView Round(Round round) => new(
         round.Number, round.Final, round.Bytes.Bytes, round.Elapsed.TotalMilliseconds, round.SnapshotTime.TotalMilliseconds, round.SendTime.TotalMilliseconds, round.SyncTime.TotalMilliseconds,
-        round.PredictedStop?.TotalMilliseconds);
+        round.PredictedStop?.TotalMilliseconds)
+    {
+        DirtyBytesPerSecond = round.DirtyRate, PipeBytesPerSecond = round.PipeRate, PredictedDeltaBytes = round.PredictedDelta,
+    };
 
     private static ResourcesView Resources(Resources amount) => new(Rounded(amount.Cpus), Rounded(amount.MemoryMiB), Rounded(amount.DiskMiB), string.Join(',', amount.Ports));
 

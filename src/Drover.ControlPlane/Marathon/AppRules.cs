@@ -1,4 +1,5 @@
 using Drover.Core.Apps;
+using Drover.Core.Moves;
 
 namespace Drover.ControlPlane.Marathon;
 
@@ -13,6 +14,7 @@ public static class AppRules
         if (app.Backoff.Initial > app.Backoff.Max) faults.Rule("/backoffSeconds", "must not be more than maxLaunchDelaySeconds");
         if (app.Dependencies.Items.Contains(app.Id)) faults.Rule("/dependencies", "must not name the app itself");
         Volumes(app, faults);
+        foreach (var (label, message) in MoveSettings.Faults(app)) faults.Rule($"/labels/{label}", message);
         if (app.Instances > 1 && app.Labels.Any(l => l is { Name: "MARATHON_SINGLE_INSTANCE_APP", Value: "true" }))
             faults.Rule("/instances", "must be 0 or 1, since label MARATHON_SINGLE_INSTANCE_APP is true");
     }

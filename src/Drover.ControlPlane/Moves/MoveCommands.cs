@@ -17,6 +17,10 @@ public sealed class MoveCommands(ICluster cluster, IChance chance, TimeProvider 
         return cluster.Decide(state => Decide(state, wish, id, now), cancel);
     }
 
+    public Task<MoveActOutcome> Undo(MoveId move, CancellationToken cancel) => cluster.Decide(state => MoveActs.Undo(state, move, time.GetUtcNow()), cancel);
+
+    public Task<MoveActOutcome> Cut(MoveId move, CancellationToken cancel) => cluster.Decide(state => MoveActs.Cut(state, move, time.GetUtcNow()), cancel);
+
     /// <summary>What <see cref="Start"/> would do now. Nothing changes.</summary>
     public MoveForecast Forecast(MoveWish wish)
     {
@@ -38,7 +42,7 @@ public sealed class MoveCommands(ICluster cluster, IChance chance, TimeProvider 
             var app = before with { Spec = choice.Spec, Version = version, LastConfigChangeAt = version };
             changes.Add(new ClusterChange.PutApp(app));
         }
-        var move = MovePlanner.Plan(state, choice.Spec, choice.Instance, choice.Source, choice.Target.Node, choice.Target.Ports, MoveTrigger.Move, wish.Policy, id, now) with { Before = before };
+        var move = MovePlanner.Plan(state, choice.Spec, choice.Instance, choice.Source, choice.Target.Node, choice.Target.Ports, MoveTrigger.Move, wish.Overrides.Over(MoveSettings.Of(choice.Spec)), id, now) with { Before = before };
         changes.Add(new ClusterChange.PutMove(move));
         return Decision.Of(new MoveStart(move, null), changes, MoveEvents.Planned(move));
     }

@@ -9,13 +9,9 @@ namespace Drover.ControlPlane.Moves;
 /// <summary>Takes every open move forward. It remembers nothing that matters: each pass reads where the move stands, does that state's steps, and stores what came of them.</summary>
 public sealed class MoveDriver(ICluster cluster, MoveStepRunner runner, MoveProgressBoard board, TimeProvider time, ILogger<MoveDriver> log) : BackgroundService
 {
-    /// <summary>Moves that run side by side; more wait and say so.</summary>
-    public const int Side = 16;
-
     private static readonly TimeSpan StoreRetry = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<MoveId, Channel<bool>> _driven = new();
-    private readonly SemaphoreSlim _places = new(Side, Side);
     private DateTimeOffset _since;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -39,12 +35,6 @@ public sealed class MoveDriver(ICluster cluster, MoveStepRunner runner, MoveProg
         await Task.WhenAll(tasks);
     }
 
-    public override void Dispose()
-    {
-        _places.Dispose();
-        base.Dispose();
-    }
-
     private void TakeUp(ClusterState state, List<Task> tasks, CancellationToken cancel)
     {
         tasks.RemoveAll(t => t.IsCompleted);
@@ -59,10 +49,8 @@ public sealed class MoveDriver(ICluster cluster, MoveStepRunner runner, MoveProg
     /// <summary>Drives one move to its end, over failures of the store and of this code.</summary>
     private async Task Keep(MoveId id, ChannelReader<bool> pulse, CancellationToken cancel)
     {
-        var placed = false;
         try
         {
-            placed = await TakePlace(id, cancel);
             while (!cancel.IsCancellationRequested)
             {
                 try
@@ -83,19 +71,9 @@ public sealed class MoveDriver(ICluster cluster, MoveStepRunner runner, MoveProg
         }
         finally
         {
-            if (placed) _places.Release();
             board.Forget(id);
             _driven.TryRemove(id, out _);
         }
-    }
-
-    private async Task<bool> TakePlace(MoveId id, CancellationToken cancel)
-    {
-        if (_places.Wait(0, cancel)) return true;
-        if (cluster.Current.Moves.TryGetValue(id, out var move))
-            await Take(move, new MoveEvent.Waits($"one of the {Side} moves under way to end"), cancel);
-        await _places.WaitAsync(cancel);
-        return true;
     }
 
     private async Task Drive(MoveId id, ChannelReader<bool> pulse, CancellationToken cancel)
@@ -136,6 +114,8 @@ public sealed class MoveDriver(ICluster cluster, MoveStepRunner runner, MoveProg
         {
             var state = cluster.Current;
             var current = state.Moves.GetValueOrDefault(move.Id) ?? move;
+            // An operator's word has taken it elsewhere: the steps at work have lost their purpose, and folding this event changes nothing.
+            if (!MoveDecisions.SamePlace(current, move)) return new MoveEvent.Waits(current.WaitsFor);
             switch (MoveWatch.Look(state, current, time.GetUtcNow(), _since))
             {
                 // Said while the steps go on.

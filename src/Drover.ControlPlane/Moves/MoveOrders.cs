@@ -36,6 +36,12 @@ public sealed class MoveOrders(DesiredOf desired, ITransferTickets tickets)
             case MoveStep.SendRound round:
                 order.Round = Round(state, move, round, now);
                 return (move.Source, order);
+            case MoveStep.RunPreStop run:
+                order.PreStop = new RunPreStop { InstanceId = run.Instance.Value, TaskId = Running(state, run.Instance), Command = run.What.Command, LimitMs = (int)run.What.Limit.TotalMilliseconds };
+                return (run.Node, order);
+            case MoveStep.ThrottleInstance throttle:
+                order.Throttle = new ThrottleInstance { InstanceId = throttle.Instance.Value, TaskId = Running(state, throttle.Instance), Level = throttle.Level };
+                return (throttle.Node, order);
             case MoveStep.StopInstance stop:
                 order.Stop = Stop(state, move, stop);
                 return (stop.Node, order);
@@ -77,6 +83,8 @@ public sealed class MoveOrders(DesiredOf desired, ITransferTickets tickets)
             MoveStep.PrepareTarget or MoveStep.UnwindTarget => "target",
             MoveStep.InspectSource or MoveStep.UnwindSource => "source",
             MoveStep.Retire retire => retire.Node.Value,
+            MoveStep.RunPreStop => "prestop",
+            MoveStep.ThrottleInstance throttle => $"throttle{throttle.Level}",
             _ => (move.Rounds.Count + 1).ToString(CultureInfo.InvariantCulture),
         };
         // A step that failed is ordered anew under another id: the answer to the old one is known.
@@ -114,6 +122,7 @@ public sealed class MoveOrders(DesiredOf desired, ITransferTickets tickets)
         {
             InstanceId = step.Instance.Value,
             TaskId = instance?.Task.Value ?? "",
+            Freeze = step.Freeze,
             GraceMs = (int)Math.Min((instance?.Spec.KillGrace ?? DefaultGrace).TotalMilliseconds, int.MaxValue),
         };
         stop.Volumes.AddRange(move.Volumes.Select(v => v.Name.Value));
@@ -121,6 +130,8 @@ public sealed class MoveOrders(DesiredOf desired, ITransferTickets tickets)
     }
 
     private static readonly TimeSpan DefaultGrace = TimeSpan.FromSeconds(10);
+
+    private static string Running(ClusterState state, InstanceId id) => state.Instances.TryGetValue(id, out var instance) ? instance.Task.Value : "";
 
     private static string PreparedTask(ClusterState state, InstanceId id) => state.Instances.TryGetValue(id, out var instance) ? id.Task(instance.Incarnation + 1).Value : "";
 

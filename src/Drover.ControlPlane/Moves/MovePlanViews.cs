@@ -11,17 +11,23 @@ public static class MovePlanViews
 {
     public static MovePlanView Of(ClusterState state, MoveWish wish, MoveChoice choice, DateTimeOffset now)
     {
-        var plan = MovePlanner.Plan(state, choice.Spec, choice.Instance, choice.Source, choice.Target.Node, choice.Target.Ports, MoveTrigger.Move, wish.Policy, new MoveId("plan"), now);
+        var policy = wish.Overrides.Over(MoveSettings.Of(choice.Spec));
+        var plan = MovePlanner.Plan(state, choice.Spec, choice.Instance, choice.Source, choice.Target.Node, choice.Target.Ports, MoveTrigger.Move, policy, new MoveId("plan"), now);
         var full = plan.Volumes.Items.Where(v => v.Base is null).Sum(v => v.Used.Bytes);
         var incremental = plan.Volumes.Count > 0 && plan.Volumes.Items.All(v => v.Base is not null);
         var ofApp = Last(state.Moves.Values.Where(m => m.App == wish.App && !m.SourceIdle));
-        var rate = Last(state.Moves.Values.Where(m => m.Rounds.Count > 0)) is { } any ? Seeding.Rate(wish.Policy, any.Rounds) : wish.Policy.BytesPerSecond;
+        var rate = Last(state.Moves.Values.Where(m => m.Rounds.Count > 0)) is { } any ? Seeding.Rate(policy, any.Rounds) : policy.BytesPerSecond;
         double? seconds = plan.Volumes.Count == 0 ? 0 : rate is > 0 && !incremental ? full / rate : null;
         return new(wish.App.Value, plan.Source.Value, plan.Target.Value, [.. plan.Volumes.Select(v => v.Name.Value)], plan.Volumes.Items.Sum(v => v.Used.Bytes), full, incremental,
-            plan.Volumes.Count == 0 || plan.SourceIdle ? 0 : Math.Min(ofApp is null ? 2 : ofApp.Rounds.Items.Count(r => !r.Final), wish.Policy.MaxRounds), seconds,
+            plan.Volumes.Count == 0 || plan.SourceIdle ? 0 : Math.Min(ofApp is null ? 2 : ofApp.Rounds.Items.Count(r => !r.Final), policy.MaxRounds), seconds,
             ofApp?.Rounds.Items.LastOrDefault(r => !r.Final)?.PredictedStop?.TotalMilliseconds,
             [.. Notes(state, wish, plan, ofApp, rate)],
-            [.. choice.Considered.Items.Where(v => !v.Fits && v.Node != plan.Source).Select(v => new NodeReasonView(v.Node.Value, string.Join("; ", v.Reasons)))]);
+            [.. choice.Considered.Items.Where(v => !v.Fits && v.Node != plan.Source).Select(v => new NodeReasonView(v.Node.Value, string.Join("; ", v.Reasons)))])
+        {
+            Policy = Api.ViewsV1.Policy(policy),
+            Driver = Drivers(state.Nodes[plan.Source].VolumeDriver, state.Nodes[plan.Target].VolumeDriver),
+            WaitsFor = MoveQueue.Wait(state.Apply(new ClusterChange.PutMove(plan)), plan),
+        };
     }
 
     private static IEnumerable<string> Notes(ClusterState state, MoveWish wish, Move plan, Move? before, double? rate)
@@ -33,11 +39,27 @@ public static class MovePlanViews
             yield return string.Create(CultureInfo.InvariantCulture, $"'{plan.Target}' holds a base of volume '{volume.Name}': only what changed since {since:u} is sent");
         }
         if (wish.Constraint is { } constraint) yield return $"the app's constraint becomes {constraint}";
+        var policy = plan.Policy;
+        if (MoveMachine.Freezes(plan))
+            yield return "the app is frozen where it stands, not stopped: its data arrives as a power cut would leave it, and it starts at the target by its own recovery; connections to it end";
+        if (policy.PreStop is { } command && !plan.SourceIdle)
+            yield return $"before the cut the app's preStop command runs while it serves, {command.Limit.TotalSeconds:0} s at most, and one more round follows; if it fails the move {(command.Required ? "is undone" : "goes on and says so")}";
+        if (!plan.SourceIdle && plan.Volumes.Count > 0) yield return Unmet(policy.NonConvergence);
         if (plan.SourceIdle) yield return "nothing runs at the source: the data goes in one pass";
         if (plan.WrittenByStop > ByteCount.MiB(1)) yield return $"at its last move the app wrote {plan.WrittenByStop} by stopping: the stop is longer by that";
         if (before is null) yield return "the stop can be predicted once two rounds have shown how fast the app writes";
         if (rate is null) yield return "no move has been made yet: the time depends on the disks and the link";
     }
+
+    private static string Unmet(NonConvergence policy) => "where rounds do not shrink any more, " + policy switch
+    {
+        NonConvergence.Abort => "the move is undone",
+        NonConvergence.Throttle => $"the app is slowed down by half, {MoveMachine.MostThrottle} times at most, and then cut",
+        NonConvergence.Wait => "it goes on slowly until they do, or until: drover move cut",
+        _ => "the app is cut anyway",
+    };
+
+    private static string Drivers(string source, string target) => source == target ? source : $"{source} to {target}";
 
     private static Move? Last(IEnumerable<Move> moves) => moves.Where(m => m.State == MoveState.Done).MaxBy(m => m.RequestedAt);
 }

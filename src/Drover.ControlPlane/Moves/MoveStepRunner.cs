@@ -59,6 +59,12 @@ public sealed class MoveStepRunner(ICluster cluster, IAgentConnections agents, M
                 return new MoveEvent.RoundSent(MoveOrders.Measured(round, outcome));
             case MoveStep.SendRound:
                 return new MoveEvent.StepFailed(move.State, move.Rounds.Count, move.Attempts, StepFailure.Operator, $"the agent on '{move.Source}' ended a round without its measures: its version does not fit this control plane's");
+            case MoveStep.RunPreStop when results[0].PreStop is { } ended:
+                return new MoveEvent.PreStopped(ended.Ok, ended.Said.Length > 0 ? ended.Said : null);
+            case MoveStep.RunPreStop:
+                return new MoveEvent.StepFailed(move.State, move.Rounds.Count, move.Attempts, StepFailure.Operator, $"the agent on '{move.Source}' ended the preStop command without its outcome: its version does not fit this control plane's");
+            case MoveStep.ThrottleInstance throttle:
+                return new MoveEvent.Throttled(throttle.Level);
             case MoveStep.StopInstance:
                 return new MoveEvent.Stopped(MoveOrders.Micros(results[0].AppStopUs));
             default:

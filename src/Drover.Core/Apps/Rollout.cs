@@ -115,7 +115,7 @@ public static class Rollout
         var target = verdicts.FirstOrDefault(v => v.Fits && v.Node != node);
         if (target is null) return RolloutStep.Wait(WaitReasons.Text(verdicts));
         if (MovePlanner.Refusal(state, app.Id, target.Node) is { } refusal) return RolloutStep.Wait($"{refusal.Message}; {refusal.Remedy}");
-        var move = MovePlanner.Plan(state, app.Spec, copy, node, target.Node, target.Ports, MoveTrigger.Constraint, MovePolicy.Default, MoveRetry.NewId(chance), app.Version);
+        var move = MovePlanner.Plan(state, app.Spec, copy, node, target.Node, target.Ports, MoveTrigger.Constraint, MoveSettings.Of(app.Spec), MoveRetry.NewId(chance), app.Version);
         var why = $"{copy.Task} leaves {node}: {string.Join("; ", here.Reasons)}";
         return new([new ClusterChange.PutMove(move)], [MoveEvents.Planned(move) with { Text = why }], false, null);
     }

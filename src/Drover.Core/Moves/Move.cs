@@ -27,6 +27,24 @@ public sealed record Move(
     public bool SourceIdle { get; init; }
     /// <summary>The app before the constraint this move was wished with; put back when the move is undone. Null: the move changed no constraint.</summary>
     public App? Before { get; init; }
+    /// <summary>The app's command before its stop: whether it is due, and how it ended.</summary>
+    public PreStopState PreStop { get; init; }
+    /// <summary>What the command said where it failed; null: nothing.</summary>
+    public string? PreStopSaid { get; init; }
+    /// <summary>Rounds sent when the command ended.</summary>
+    public int PreStopAt { get; init; }
+    /// <summary>An operator wants no further rounds than the one under way.</summary>
+    public bool CutNow { get; init; }
+    /// <summary>How often the source's container is to be slowed down by half; 0: it runs as it may.</summary>
+    public int Throttle { get; init; }
+    /// <summary>The same, as it is in place.</summary>
+    public int Throttled { get; init; }
+    /// <summary>Pauses made between rounds that do not converge.</summary>
+    public int Pauses { get; init; }
+    /// <summary>Moment of the next round after a pause; null: no pause. <see cref="MoveMachine.UntilAsked"/>: only an operator's word ends it.</summary>
+    public DateTimeOffset? NextRoundAt { get; init; }
+    /// <summary>Moves that may run side by side on its nodes while this one is among them; 0: <see cref="MoveQueue.PerNode"/>.</summary>
+    public int Width { get; init; }
     public bool Ended => State is MoveState.Done or MoveState.Undone;
     /// <summary>Past the commit point there is only forward.</summary>
     public bool Committed => State is MoveState.CutOver or MoveState.Starting or MoveState.Healthy or MoveState.Retiring or MoveState.Done;
@@ -46,7 +64,7 @@ public sealed record MovedVolume(VolumeName Name, Epoch Epoch, SnapshotName? Bas
 }
 
 [JsonConverter(typeof(JsonStringEnumConverter<MoveTrigger>))]
-public enum MoveTrigger { Move, Constraint, Redeploy }
+public enum MoveTrigger { Move, Constraint, Redeploy, Drain, Rebalance }
 
 /// <summary>States in the order of a good move, then the way back. The commit point is the step into <see cref="CutOver"/>.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<MoveState>))]
@@ -64,17 +82,39 @@ public sealed record MoveTransition(MoveState State, DateTimeOffset At);
 public sealed record MovePolicy(TimeSpan DowntimeTarget, int MaxRounds, NonConvergence NonConvergence, long? BytesPerSecond)
 {
     public static readonly MovePolicy Default = new(TimeSpan.FromMilliseconds(150), 8, NonConvergence.Cut, null);
+    public Quiesce Quiesce { get; init; }
+    /// <summary>Command of the app that makes its stop short; null: none.</summary>
+    public PreStop? PreStop { get; init; }
 }
 
-/// <summary>What to do when rounds no longer shrink.</summary>
+/// <summary>What to do when rounds no longer shrink. Throttle: slow the app down, and cut where that does not help. Wait: go on slowly until they do, or an operator says cut.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<NonConvergence>))]
-public enum NonConvergence { Cut, Abort }
+public enum NonConvergence { Cut, Abort, Throttle, Wait }
+
+/// <summary>How the app is brought to rest. Freeze: its processes stand still where they are; what arrives is what a power cut would leave.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<Quiesce>))]
+public enum Quiesce { Stop, Freeze }
+
+/// <summary>Run inside the container while it still serves; one more round follows.</summary>
+/// <param name="Required">Where it fails the move is undone; otherwise it says so and goes on.</param>
+public sealed record PreStop(string Command, TimeSpan Limit, bool Required);
+
+[JsonConverter(typeof(JsonStringEnumConverter<PreStopState>))]
+public enum PreStopState { None, Due, Done, Failed }
 
 /// <summary>One pass of data. The final delta is a round like the others, after the app stopped.</summary>
 /// <param name="Bytes">Bytes of stream sent.</param>
 /// <param name="Elapsed">From the snapshot to the target's word that all is on its disk.</param>
 /// <param name="PredictedStop">What the next delta was expected to take when this round ended.</param>
-public sealed record Round(int Number, bool Final, ByteCount Bytes, TimeSpan Elapsed, TimeSpan SnapshotTime, TimeSpan SendTime, TimeSpan SyncTime, DateTimeOffset SnapshotAt, TimeSpan? PredictedStop);
+public sealed record Round(int Number, bool Final, ByteCount Bytes, TimeSpan Elapsed, TimeSpan SnapshotTime, TimeSpan SendTime, TimeSpan SyncTime, DateTimeOffset SnapshotAt, TimeSpan? PredictedStop)
+{
+    /// <summary>Bytes a second the app dirtied, as this round shows; null: not known yet.</summary>
+    public double? DirtyRate { get; init; }
+    /// <summary>Bytes a second from disk to disk, as measured so far.</summary>
+    public double? PipeRate { get; init; }
+    /// <summary>Bytes a final delta taken when this round ended was expected to carry.</summary>
+    public long? PredictedDelta { get; init; }
+}
 
 /// <summary>The waterfall of the cutover. Moments on the control plane's clock; spans measured by the agent that did the work.</summary>
 /// <param name="AppStop">From the stop signal to the container's end: the app's own.</param>

@@ -14,6 +14,8 @@ public static class MoveDecisions
     {
         if (!state.Moves.TryGetValue(seen.Id, out var current)) return default(Move);
         if (!SamePlace(current, seen)) return current;
+        // Two moves that look at the same state must not both take the last place.
+        if (happened is MoveEvent.Begun && current.State == MoveState.Planned && MoveQueue.Wait(state, current) is { } wait) happened = new MoveEvent.Waits(wait);
         var next = MoveMachine.Next(current, happened, now).Next;
         IEnumerable<ClusterChange> changes = [];
         if (next.State == MoveState.Verified)
@@ -33,7 +35,8 @@ public static class MoveDecisions
 
     /// <summary>Nothing happened to <paramref name="current"/> since <paramref name="seen"/> was read that a step's outcome depends on.</summary>
     public static bool SamePlace(Move current, Move seen) =>
-        current.State == seen.State && current.Rounds.Count == seen.Rounds.Count && current.Attempts == seen.Attempts;
+        current.State == seen.State && current.Rounds.Count == seen.Rounds.Count && current.Attempts == seen.Attempts
+        && current.PreStop == seen.PreStop && (current.Throttle, current.Throttled) == (seen.Throttle, seen.Throttled) && current.NextRoundAt == seen.NextRoundAt;
 
     /// <summary>The app as it was before the constraint the move came with; null: there was none, or the app was changed since.</summary>
     private static App? Unconstrained(ClusterState state, Move move, DateTimeOffset now)

@@ -17,6 +17,19 @@ public abstract record MoveEvent
     /// <summary>A pass is complete and on the target's disk. <see cref="Round.PredictedStop"/> is filled in by the machine.</summary>
     public sealed record RoundSent(Round Round) : MoveEvent;
 
+    /// <summary>The app's command before its stop has ended.</summary>
+    /// <param name="Said">What it said where it failed.</param>
+    public sealed record PreStopped(bool Ok, string? Said) : MoveEvent;
+
+    /// <summary>The source's container is slowed down to this level.</summary>
+    public sealed record Throttled(int Level) : MoveEvent;
+
+    /// <summary>The pause between two rounds is over.</summary>
+    public sealed record PauseOver : MoveEvent;
+
+    /// <summary>An operator wants the cut without further rounds.</summary>
+    public sealed record CutAsked : MoveEvent;
+
     /// <param name="AppStop">From the stop signal to the container's end.</param>
     public sealed record Stopped(TimeSpan AppStop) : MoveEvent;
 

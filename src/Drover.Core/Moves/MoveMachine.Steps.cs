@@ -10,8 +10,11 @@ public static partial class MoveMachine
         MoveState.Preparing => move.Volumes.Count == 0
             ? [new MoveStep.PrepareTarget(move.Target, ByteCount.Zero)]
             : [new MoveStep.PrepareTarget(move.Target, Needed(move)), new MoveStep.InspectSource(move.Source)],
+        MoveState.Seeding when move.NextRoundAt is not null => [],
+        MoveState.Seeding when move is { PreStop: PreStopState.Due, Instance: { } instance, Policy.PreStop: { } command } => [new MoveStep.RunPreStop(move.Source, instance, command)],
+        MoveState.Seeding when move.Throttle != move.Throttled && move.Instance is { } instance => [new MoveStep.ThrottleInstance(move.Source, instance, move.Throttle)],
         MoveState.Seeding => [new MoveStep.SendRound(move.Rounds.Count + 1, false, Passes(move, MoveSnapshots.Round(move.Id, move.Rounds.Count + 1)))],
-        MoveState.Quiescing when move.Instance is { } instance => [new MoveStep.StopInstance(move.Source, instance)],
+        MoveState.Quiescing when move.Instance is { } instance => [new MoveStep.StopInstance(move.Source, instance, Freezes(move))],
         MoveState.FinalDelta => [new MoveStep.SendRound(move.Rounds.Count + 1, true, Passes(move, MoveSnapshots.Final(move.Id)))],
         MoveState.Verified => [new MoveStep.Commit()],
         MoveState.Retiring when move.Volumes.Count > 0 =>
@@ -42,6 +45,9 @@ public static partial class MoveMachine
         var needed = volume.Standbys.Items.Where(s => s.Node != move.Source && s.Node != move.Target).Select(s => s.Snapshot).ToHashSet();
         return kept with { Drop = kept.Drop.Where(name => !needed.Contains(name)).ToEquatableList() };
     }
+
+    /// <summary>Without data there is nothing a freeze would be short for.</summary>
+    public static bool Freezes(Move move) => move.Policy.Quiesce == Moves.Quiesce.Freeze && move.Volumes.Count > 0 && !move.SourceIdle;
 
     private static ByteCount Needed(Move move) => move.Volumes.Items.Where(v => v.Base is null).Aggregate(ByteCount.Zero, (sum, v) => sum + v.Used);
 

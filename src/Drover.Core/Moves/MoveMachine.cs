@@ -13,6 +13,20 @@ public static partial class MoveMachine
     /// <summary>The app was stopped for this move. Where nothing ran at the source, the last round may carry everything and takes the time it takes.</summary>
     private static bool StandsStill(Move move) => !move.SourceIdle && move.State is (MoveState.Quiescing or MoveState.FinalDelta);
 
+    /// <summary>How often the app is slowed down by half before it is cut anyway.</summary>
+    public const int MostThrottle = 3;
+
+    /// <summary>Rounds of a move that waits for its app to write less.</summary>
+    public const int MostRounds = 48;
+
+    /// <summary>Rounds after the app's command before its stop; the first carries what the command wrote.</summary>
+    public const int RoundsAfterPreStop = 3;
+
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(10);
+
+    /// <summary>A pause that no clock ends.</summary>
+    public static readonly DateTimeOffset UntilAsked = new(9999, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
     /// <summary>Room kept free at the target beyond the data itself.</summary>
     public static readonly ByteCount Slack = ByteCount.MiB(64);
 
@@ -25,6 +39,11 @@ public static partial class MoveMachine
             (MoveState.Planned, MoveEvent.Begun) => To(move, MoveState.Preparing, now),
             (MoveState.Preparing, MoveEvent.Prepared prepared) => AfterPrepared(move, prepared, now),
             (MoveState.Seeding, MoveEvent.RoundSent(var round)) when Expected(move, round, final: false) => AfterRound(move, round, now),
+            (MoveState.Seeding, MoveEvent.PreStopped ended) when move.PreStop == PreStopState.Due => AfterPreStop(move, ended, now),
+            (MoveState.Seeding, MoveEvent.Throttled(var level)) when level == move.Throttle && level != move.Throttled => move with { Throttled = level, Attempts = 0, WaitsFor = null },
+            (MoveState.Seeding, MoveEvent.PauseOver) when move.NextRoundAt is not null => move with { NextRoundAt = null, WaitsFor = null },
+            (MoveState.Planned or MoveState.Preparing or MoveState.Seeding, MoveEvent.CutAsked) when !move.CutNow =>
+                move with { CutNow = true, NextRoundAt = null, WaitsFor = move.NextRoundAt is null ? move.WaitsFor : null },
             (MoveState.Quiescing, MoveEvent.Stopped(var appStop)) => AfterStop(move, appStop, now),
             (MoveState.FinalDelta, MoveEvent.RoundSent(var round)) when Expected(move, round, final: true) => AfterFinal(move, round, now),
             (MoveState.Verified, MoveEvent.CommitRefused(var why)) => Unwind(move, why, now),
@@ -100,20 +119,49 @@ public static partial class MoveMachine
 
     private static Move AfterRound(Move move, Round round, DateTimeOffset now)
     {
-        var verdict = Seeding.Judge(move.Policy, move.Rounds.Add(round), move.WrittenByStop);
+        var rounds = move.Rounds.Add(round);
+        var verdict = Seeding.Judge(move.Policy, rounds, move.WrittenByStop);
         var seeded = move with
         {
-            Rounds = move.Rounds.Add(round with { PredictedStop = verdict.PredictedStop }),
+            Rounds = move.Rounds.Add(round with
+            {
+                PredictedStop = verdict.PredictedStop, DirtyRate = Seeding.DirtyRate(rounds), PipeRate = Seeding.Rate(move.Policy, rounds), PredictedDelta = Seeding.DeltaBytes(rounds),
+            }),
             Volumes = move.Volumes.Select(v => v with { Last = MoveSnapshots.Round(move.Id, round.Number) }).ToEquatableList(),
             Attempts = 0,
             WaitsFor = null,
         };
+        if (seeded.PreStop is PreStopState.Done or PreStopState.Failed)
+            return verdict.Met || seeded.CutNow || seeded.Rounds.Count - seeded.PreStopAt >= RoundsAfterPreStop ? Quiesce(seeded, now) : seeded;
+        if (seeded.CutNow) return Cut(seeded, now);
         return verdict.Next switch
         {
-            SeedingNext.Round => seeded,
+            SeedingNext.Cut => Cut(seeded, now),
             SeedingNext.Abort => Unwind(seeded, verdict.Why ?? "seeding does not converge", now),
-            _ => Quiesce(seeded, now),
+            SeedingNext.Throttle => seeded.Throttle < MostThrottle ? seeded with { Throttle = seeded.Throttle + 1 } : Cut(seeded, now),
+            SeedingNext.Wait => Pause(seeded, verdict.Why, now),
+            _ => seeded.Rounds.Count < MostRounds ? seeded : Pause(seeded, verdict.Why, now),
         };
+    }
+
+    /// <summary>The app's own command first, where it has one: what it writes travels in one more round, while the app serves.</summary>
+    private static Move Cut(Move move, DateTimeOffset now) =>
+        move is { Policy.PreStop: not null, Instance: not null, PreStop: PreStopState.None } ? move with { PreStop = PreStopState.Due } : Quiesce(move, now);
+
+    private static Move Pause(Move move, string? why, DateTimeOffset now)
+    {
+        var cut = $"drover move cut {move.Id}";
+        // Each round's snapshot is kept until the move ends: their number has an end, the wait for an operator has none.
+        if (move.Rounds.Count >= MostRounds) return move with { NextRoundAt = UntilAsked, WaitsFor = $"the operator, after {move.Rounds.Count} rounds: {cut}, or: drover move undo {move.Id}" };
+        var pause = TimeSpan.FromSeconds(Math.Min(LongestPause.TotalSeconds, Math.Pow(2, Math.Min(move.Pauses, 16))));
+        return move with { NextRoundAt = now + pause, Pauses = move.Pauses + 1, WaitsFor = $"the app to write less, looking again in {pause.TotalSeconds:0} s ({why}); to cut now: {cut}" };
+    }
+
+    private static Move AfterPreStop(Move move, MoveEvent.PreStopped ended, DateTimeOffset now)
+    {
+        if (!ended.Ok && move.Policy.PreStop is { Required: true })
+            return Unwind(move, $"the app's preStop command failed: {ended.Said}; mend the command, or set label {MoveSettings.PreStopFailureLabel} to goOn", now);
+        return move with { PreStop = ended.Ok ? PreStopState.Done : PreStopState.Failed, PreStopSaid = ended.Said, PreStopAt = move.Rounds.Count, Attempts = 0, WaitsFor = null };
     }
 
     private static Move Quiesce(Move move, DateTimeOffset now) =>
@@ -156,7 +204,7 @@ public static partial class MoveMachine
     private static Move Unwind(Move move, string why, DateTimeOffset now) => To(move with { Failure = why }, MoveState.Unwinding, now);
 
     internal static Move To(Move move, MoveState state, DateTimeOffset now) =>
-        move with { State = state, Attempts = 0, WaitsFor = null, History = move.History.Add(new MoveTransition(state, now)) };
+        move with { State = state, Attempts = 0, WaitsFor = null, NextRoundAt = null, History = move.History.Add(new MoveTransition(state, now)) };
 
     private static DateTimeOffset Later(DateTimeOffset moment, DateTimeOffset? least) => least is { } floor && floor > moment ? floor : moment;
 }

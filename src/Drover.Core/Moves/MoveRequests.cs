@@ -6,7 +6,7 @@ namespace Drover.Core.Moves;
 /// <summary>What an operator asks: this app to that node, or to any node with that attribute.</summary>
 /// <param name="To">Node; null with <paramref name="Constraint"/>.</param>
 /// <param name="Constraint">Becomes the app's constraint in the commit that begins the move; null with <paramref name="To"/>.</param>
-public sealed record MoveWish(AppId App, NodeId? To, AttributeValue? Constraint, MovePolicy Policy);
+public sealed record MoveWish(AppId App, NodeId? To, AttributeValue? Constraint, MoveOverrides Overrides);
 
 /// <summary>`disk=ssd`</summary>
 public sealed record AttributeValue(string Name, string Value)

@@ -14,8 +14,14 @@ public abstract record MoveStep
     /// <summary>From source to target: one pass of all volumes. <paramref name="Final"/>: the live data is sealed first.</summary>
     public sealed record SendRound(int Number, bool Final, EquatableList<VolumePass> Volumes) : MoveStep;
 
-    /// <summary>At the source: sync, then stop with grace.</summary>
-    public sealed record StopInstance(NodeId Node, InstanceId Instance) : MoveStep;
+    /// <summary>At the source: the app's own command, while it serves.</summary>
+    public sealed record RunPreStop(NodeId Node, InstanceId Instance, PreStop What) : MoveStep;
+
+    /// <summary>At the source: half of what the container uses of the processors now.</summary>
+    public sealed record ThrottleInstance(NodeId Node, InstanceId Instance, int Level) : MoveStep;
+
+    /// <summary>At the source: sync, then stop with grace, or freeze.</summary>
+    public sealed record StopInstance(NodeId Node, InstanceId Instance, bool Freeze) : MoveStep;
 
     /// <summary>In the store: {source, epoch} becomes {target, epoch + 1}.</summary>
     public sealed record Commit : MoveStep;

@@ -12,9 +12,10 @@ public static class MoveWatch
     /// <returns>null: nothing to say.</returns>
     public static MoveEvent? Look(ClusterState state, Move move, DateTimeOffset now, DateTimeOffset knownSince) => move.State switch
     {
-        MoveState.Planned or MoveState.Healthy or MoveState.Verified => new MoveEvent.Begun(),
+        MoveState.Planned => Abandoned(state, move) ?? Queued(state, move),
+        MoveState.Healthy or MoveState.Verified => new MoveEvent.Begun(),
         MoveState.Preparing or MoveState.Seeding or MoveState.Quiescing or MoveState.FinalDelta =>
-            Abandoned(state, move) ?? Away(state, move, now, knownSince) ?? Waiting(state, move),
+            Abandoned(state, move) ?? Away(state, move, now, knownSince) ?? (MoveEvent?)Waiting(state, move) ?? Paused(move, now),
         MoveState.CutOver or MoveState.Starting => Start(state, move),
         MoveState.Retiring => (MoveEvent?)Uncleaned(state, move, now, knownSince) ?? Waiting(state, move),
         MoveState.Unwinding => Waiting(state, move),
@@ -24,7 +25,7 @@ public static class MoveWatch
     /// <summary>Next moment at which <see cref="Look"/> may answer differently though the state has not changed.</summary>
     public static DateTimeOffset? Deadline(ClusterState state, Move move, DateTimeOffset knownSince)
     {
-        DateTimeOffset? first = null;
+        var first = move.NextRoundAt == MoveMachine.UntilAsked ? null : move.NextRoundAt;
         foreach (var node in (ReadOnlySpan<NodeId>)[move.Source, move.Target])
         {
             if (AwaySince(state, node, knownSince) is not { } since) continue;
@@ -44,6 +45,10 @@ public static class MoveWatch
         if (presence.Connected) return null;
         return presence.Since > knownSince ? presence.Since : knownSince;
     }
+
+    private static MoveEvent.PauseOver? Paused(Move move, DateTimeOffset now) => move.NextRoundAt <= now ? new() : null;
+
+    private static MoveEvent? Queued(ClusterState state, Move move) => MoveQueue.Wait(state, move) is not { } wait ? new MoveEvent.Begun() : Say(move, wait);
 
     private static MoveEvent? Abandoned(ClusterState state, Move move)
     {

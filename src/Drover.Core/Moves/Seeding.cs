@@ -20,11 +20,12 @@ public static class Seeding
             return rounds.Count >= policy.MaxRounds ? Unmet(policy, null, $"after {rounds.Count} rounds") : new(SeedingNext.Round, null, null);
         var delta = DeltaTime(policy, rounds);
         var shown = delta is { } time && Rate(policy, rounds) is { } rate ? time + Time(writtenByStop.Bytes, rate) : delta;
-        if (delta <= policy.DowntimeTarget) return new(SeedingNext.Cut, shown, null);
-        if (rounds.Count >= policy.MaxRounds) return Unmet(policy, shown, $"after {rounds.Count} rounds");
-        var before = rounds.Items.SkipLast(1).LastOrDefault(r => !IsRepeated(r));
-        if (before is not null && rounds[^1].Bytes.Bytes > Shrinks * before.Bytes.Bytes)
-            return Unmet(policy, shown, $"the app writes as fast as can be sent: round {rounds[^1].Number} carried {rounds[^1].Bytes}, the one before {before.Bytes}");
+        if (delta <= policy.DowntimeTarget) return new(SeedingNext.Cut, shown, null) { Met = true };
+        // One that waits is bound by the machine: its rounds are few and far between.
+        if (policy.NonConvergence != NonConvergence.Wait && rounds.Count >= policy.MaxRounds) return Unmet(policy, shown, $"after {rounds.Count} rounds");
+        var last = rounds[^1].Bytes;
+        if (DeltaBytes(rounds) is { } next && next > Shrinks * last.Bytes)
+            return Unmet(policy, shown, $"the app writes as fast as can be sent: round {rounds[^1].Number} carried {last}, the next would carry {new ByteCount(next)}");
         return new(SeedingNext.Round, shown, null);
     }
 
@@ -35,6 +36,9 @@ public static class Seeding
         var last = rounds[^1];
         return Time((long)(dirty * last.Elapsed.TotalSeconds), rate) + last.SnapshotTime + last.SyncTime + Start(rounds, rate);
     }
+
+    /// <summary>Bytes a delta taken now would carry: what came to be while the last round was under way.</summary>
+    public static long? DeltaBytes(EquatableList<Round> rounds) => DirtyRate(rounds) is { } dirty ? (long)(dirty * rounds[^1].Elapsed.TotalSeconds) : null;
 
     /// <summary>Bytes a second the app dirties; null: fewer than two rounds.</summary>
     public static double? DirtyRate(EquatableList<Round> rounds)
@@ -65,11 +69,14 @@ public static class Seeding
         return new((long)Math.Max(0, rounds[^1].Bytes.Bytes - Math.Max(0, running)));
     }
 
-    private static SeedingVerdict Unmet(MovePolicy policy, TimeSpan? shown, string why) =>
-        policy.NonConvergence == NonConvergence.Cut
-            ? new(SeedingNext.Cut, shown, null)
-            : new(SeedingNext.Abort, shown, $"the downtime target of {policy.DowntimeTarget.TotalMilliseconds:0} ms is out of reach: {why}. "
-                + "Raise the target, lower the app's writing, or let the move cut anyway");
+    private static SeedingVerdict Unmet(MovePolicy policy, TimeSpan? shown, string why) => policy.NonConvergence switch
+    {
+        NonConvergence.Cut => new(SeedingNext.Cut, shown, null),
+        NonConvergence.Throttle => new(SeedingNext.Throttle, shown, why),
+        NonConvergence.Wait => new(SeedingNext.Wait, shown, why),
+        _ => new(SeedingNext.Abort, shown, $"the downtime target of {policy.DowntimeTarget.TotalMilliseconds:0} ms is out of reach: {why}. "
+            + "Raise the target, lower the app's writing, or let the move cut anyway"),
+    };
 
     // Even a round without changes carries a stream's frame.
     private static bool IsRepeated(Round round) => round.Bytes.Bytes == 0 && round.SendTime < TimeSpan.FromMilliseconds(1);
@@ -89,8 +96,12 @@ public static class Seeding
     private static TimeSpan Time(long bytes, double rate) => TimeSpan.FromSeconds(Math.Min(bytes / rate, TimeSpan.FromDays(365).TotalSeconds));
 }
 
-public enum SeedingNext { Round, Cut, Abort }
+public enum SeedingNext { Round, Cut, Abort, Throttle, Wait }
 
 /// <param name="PredictedStop">Expected length of the final delta if the app stopped now; null: not known yet.</param>
 /// <param name="Why">With <see cref="SeedingNext.Abort"/>: why, with what to do.</param>
-public sealed record SeedingVerdict(SeedingNext Next, TimeSpan? PredictedStop, string? Why);
+public sealed record SeedingVerdict(SeedingNext Next, TimeSpan? PredictedStop, string? Why)
+{
+    /// <summary>The prediction is within the downtime target.</summary>
+    public bool Met { get; init; }
+}

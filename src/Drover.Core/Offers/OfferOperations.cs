@@ -34,7 +34,7 @@ public static class OfferOperations
         if (MoveRetry.HeldUntil(state, app, now) is { } held) return new OperationOutcome.Refused(id, held.Why);
         // A copy that never ran is there because of the request that made this version: the cutover is measured from it.
         var requested = copy.Incarnation == 0 && copy.AppVersion == app.Version ? app.Version : now;
-        var move = MovePlanner.Plan(state, copy.Spec, copy, sources[0], node, verdict.Ports, MoveTrigger.Redeploy, MovePolicy.Default, MoveRetry.NewId(chance), requested);
+        var move = MovePlanner.Plan(state, copy.Spec, copy, sources[0], node, verdict.Ports, MoveTrigger.Redeploy, MoveSettings.Of(copy.Spec), MoveRetry.NewId(chance), requested);
         return Decision.Of<OperationOutcome>(new OperationOutcome.Moving(id, move.Id, node),
             [new ClusterChange.PutMove(move), new ClusterChange.PutInstance(copy with { WaitsFor = $"move {move.Id}, which brings its data from {sources[0]} to {node}" })],
             MoveEvents.Planned(move));

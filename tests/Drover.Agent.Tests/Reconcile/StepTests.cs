@@ -43,6 +43,107 @@ public sealed class StepTests
         Assert.Empty(rig.Docker.Running);
     }
 
+    private static Step FreezeStep()
+    {
+        var step = StopStep("f1");
+        step.Stop.Freeze = true;
+        return step;
+    }
+
+    private static Step UnwindStep() => new()
+    {
+        StepId = "u1", MoveId = "m1", Unwind = new Unwind { InstanceId = "db.instance-1", TaskId = Task(1), Source = true, Volumes = { new RetireVolume { Name = "data", Epoch = 1 } } },
+    };
+
+    [Fact]
+    public async Task A_frozen_container_lets_the_final_round_pass_and_an_undo_thaws_it()
+    {
+        await using var rig = await Source(InstanceWish.Hold);
+        rig.Steps.Accept(FreezeStep());
+        Assert.Equal("", (await rig.Told.Result("f1")).Error);
+        Assert.True(await rig.Docker.Inspect(new(Task(1)), None) is { Frozen: true });
+        rig.Steps.Accept(RoundStep(true));
+        Assert.Equal("", (await rig.Told.Result("r1")).Error);
+        rig.Steps.Accept(UnwindStep());
+        Assert.Equal("", (await rig.Told.Result("u1")).Error);
+        Assert.True(await rig.Docker.Inspect(new(Task(1)), None) is { State: Drover.Agent.Containers.ContainerState.Running, Frozen: false });
+    }
+
+    [Fact]
+    public async Task A_container_that_was_thawed_during_the_final_round_makes_it_fail()
+    {
+        await using var rig = await Source(InstanceWish.Hold);
+        rig.Steps.Accept(FreezeStep());
+        await rig.Told.Result("f1");
+        rig.Rounds.Outcome = async (_, cancel) => { await rig.Docker.Thaw(new(Task(1)), cancel); return new RoundOutcome { Bytes = 1 }; };
+        rig.Steps.Accept(RoundStep(true));
+        Assert.Equal(StepErrorKind.Refused, (await rig.Told.Result("r1")).ErrorKind);
+    }
+
+    [Fact]
+    public async Task A_freeze_waits_for_the_order_that_holds_the_container()
+    {
+        await using var rig = await Source();
+        rig.Steps.Accept(FreezeStep());
+        rig.Steps.Accept(RoundStep(false));
+        await rig.Told.Result("r1");
+        Assert.True(await rig.Docker.Inspect(new(Task(1)), None) is { Frozen: false });
+        rig.Order(2, Instance(epoch: 1, wish: InstanceWish.Hold), Primary(1));
+        Assert.Equal("", (await rig.Told.Result("f1")).Error);
+        Assert.True(await rig.Docker.Inspect(new(Task(1)), None) is { Frozen: true });
+    }
+
+    [Fact]
+    public async Task A_frozen_container_that_is_no_longer_wanted_ends_without_running_and_one_that_should_run_is_thawed()
+    {
+        await using var rig = await Source(InstanceWish.Hold);
+        rig.Steps.Accept(FreezeStep());
+        await rig.Told.Result("f1");
+        rig.Order(3, Instance(epoch: 1), Primary(1));
+        await rig.Docker.Until($"thaw {Task(1)}");
+        rig.Order(4, Instance(epoch: 1, wish: InstanceWish.Hold), Primary(1));
+        rig.Told.Forget();
+        var again = FreezeStep();
+        again.StepId = "f2";
+        rig.Steps.Accept(again);
+        await rig.Told.Result("f2");
+        rig.Order(5, null);
+        await rig.Docker.Until($"remove {Task(1)}");
+        Assert.Single(rig.Docker.Calls, c => c.StartsWith("thaw", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(0, "", true, "")]
+    [InlineData(3, "no such database", false, "exit code 3: no such database")]
+    public async Task What_a_command_before_the_stop_comes_to_is_told_and_stops_nothing(int exit, string output, bool ok, string said)
+    {
+        await using var rig = await Source();
+        rig.Docker.OnExec = (_, command) => command is ["/bin/sh", "-c", "checkpoint"] ? new(false, exit, output) : new(false, 99, "");
+        rig.Steps.Accept(new Step { StepId = "p1", MoveId = "m1", PreStop = new RunPreStop { InstanceId = "db.instance-1", TaskId = Task(1), Command = "checkpoint", LimitMs = 1000 } });
+        var result = await rig.Told.Result("p1");
+        Assert.Equal(("", ok, said), (result.Error, result.PreStop.Ok, result.PreStop.Said));
+        Assert.NotEmpty(rig.Docker.Running);
+    }
+
+    [Fact]
+    public async Task A_container_that_was_slowed_down_is_freed_before_its_stop_and_by_an_undo_also_by_an_agent_that_did_not_slow_it()
+    {
+        var first = await Source(InstanceWish.Hold);
+        first.Steps.Accept(new Step { StepId = "t1", MoveId = "m1", Throttle = new ThrottleInstance { InstanceId = "db.instance-1", TaskId = Task(1), Level = 1 } });
+        Assert.Equal("", (await first.Told.Result("t1")).Error);
+        await first.Stop();
+        await using var rig = await new NodeRig(first).Start();
+        rig.Order(2, Instance(epoch: 1, wish: InstanceWish.Hold), Primary(1));
+        rig.Steps.Accept(UnwindStep());
+        Assert.Equal("", (await rig.Told.Result("u1")).Error);
+        Assert.True(await rig.Docker.Inspect(new(Task(1)), None) is { Throttled: false });
+        rig.Steps.Accept(new Step { StepId = "t2", MoveId = "m1", Throttle = new ThrottleInstance { InstanceId = "db.instance-1", TaskId = Task(1), Level = 1 } });
+        await rig.Told.Result("t2");
+        rig.Steps.Accept(StopStep());
+        await rig.Told.Result("s1");
+        Assert.Equal([$"unthrottle {Task(1)}", $"stop {Task(1)}"], rig.Docker.Calls.TakeLast(2));
+    }
+
     [Fact]
     public async Task A_step_asked_again_is_answered_again_and_not_done_again()
     {

@@ -70,6 +70,49 @@ public sealed class ApiV1Tests
         Assert.All(waiting.Nodes, n => Assert.Contains("999999", n.Reason, StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("\"downtimeTargetMs\":0", "downtimeTargetMs")]
+    [InlineData("\"downtimeTargetMs\":1e300", "downtimeTargetMs")]
+    [InlineData("\"downtimeTargetMs\":\"fast\"", "downtimeTargetMs")]
+    [InlineData("\"policy\":\"Cut\"", "policy")]
+    [InlineData("\"quiesce\":\"pause\"", "quiesce")]
+    [InlineData("\"limit\":-1", "limit")]
+    public async Task A_wish_that_cannot_be_read_is_refused_by_its_field(string part, string field)
+    {
+        await using var doors = await Doors.Open(Doors.RunningMongo());
+        var (status, body, _) = await doors.Send("POST", "/api/v1/moves", $$"""{"app":"mongo","to":"node2",{{part}}}""");
+        Assert.Equal((400, field), (status, body.Deserialize(ApiJson.Default.ErrorView)!.Field));
+        Assert.Empty(doors.Cluster.Current.Moves);
+    }
+
+    [Fact]
+    public async Task A_move_is_cut_and_undone_over_the_api_and_neither_after_its_commit()
+    {
+        await using var doors = await Doors.Open(Doors.RunningMongo());
+        var move = (await doors.Send("POST", "/api/v1/moves", """{"app":"mongo","constraint":"disk=ssd","policy":"wait","quiesce":"freeze","downtimeTargetMs":90}""")).Body.Deserialize(ApiJson.Default.MoveView)!;
+        Assert.Equal(new MovePolicyView(90, "wait", "freeze", null, 0), move.Policy);
+        var cut = await doors.Send("POST", $"/api/v1/moves/{move.Id}/cut");
+        Assert.Equal((202, true), (cut.Status, cut.Body.Deserialize(ApiJson.Default.MoveView)!.CutAsked));
+        var undone = await doors.Send("POST", $"/api/v1/moves/{move.Id}/undo");
+        Assert.Equal((202, "Unwinding"), (undone.Status, undone.Body.Deserialize(ApiJson.Default.MoveView)!.State));
+        Assert.Equal(409, (await doors.Send("POST", $"/api/v1/moves/{move.Id}/cut")).Status);
+        Assert.Equal(404, (await doors.Send("POST", "/api/v1/moves/nothing/undo")).Status);
+        Assert.Equal(405, (await doors.Send("GET", $"/api/v1/moves/{move.Id}/undo")).Status);
+        await doors.Cluster.Given(new ClusterChange.PutMove(Samples.Move with { Id = new("m2"), State = MoveState.Starting }));
+        var late = await doors.Send("POST", "/api/v1/moves/m2/undo");
+        Assert.Equal(409, late.Status);
+        Assert.Contains("commit point", late.Body.Deserialize(ApiJson.Default.ErrorView)!.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_label_that_no_move_can_honour_is_refused_with_its_name()
+    {
+        await using var doors = await Doors.Open(Doors.Machines);
+        var (status, body, _) = await doors.Send("POST", "/v2/apps", """{"id":"x","labels":{"drover.movePolicy":"never"},"container":{"docker":{"image":"i"}}}""");
+        Assert.Equal(422, status);
+        Assert.Contains("drover.movePolicy", body.GetRawText(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_dry_run_answers_the_plan_and_changes_nothing()
     {

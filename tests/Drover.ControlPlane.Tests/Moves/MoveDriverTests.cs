@@ -72,9 +72,9 @@ public sealed class MoveDriverTests : IAsyncLifetime
 
     private MoveCommands Commands => new(_cluster, _cluster.Chance, _cluster.Time);
 
-    private static MoveWish By(string attribute) => new(App, null, AttributeValue.Parse(attribute), MovePolicy.Default);
+    private static MoveWish By(string attribute) => new(App, null, AttributeValue.Parse(attribute), MoveOverrides.None);
 
-    private static MoveWish To(string node) => new(App, new(node), null, MovePolicy.Default);
+    private static MoveWish To(string node) => new(App, new(node), null, MoveOverrides.None);
 
     private Task<ClusterState> Until(MoveState state) => _cluster.Until(s => s.Moves.Values.Any(m => m.State == state), $"a move in {state}");
 
@@ -177,6 +177,65 @@ public sealed class MoveDriverTests : IAsyncLifetime
         await Until(MoveState.Seeding);
         await _cluster.Given(new ClusterChange.RemoveInstance(Copy));
         Assert.Contains("not wanted any more", (await Until(MoveState.Undone)).Moves.Values.Single().Failure, StringComparison.Ordinal);
+    }
+
+    private static readonly (string, string)[] Prepared = [(MoveSettings.PreStopLabel, "checkpoint")];
+
+    private Task Labelled(params (string Name, string Value)[] labels) => _cluster.Decide(s => Decision.Of(true,
+    [
+        new ClusterChange.PutApp(s.Apps[App] with { Spec = s.Apps[App].Spec with { Labels = labels.Select(l => new Label(l.Name, l.Value)).ToEquatableList() } }),
+    ]));
+
+    [Fact]
+    public async Task An_operator_s_undo_ends_a_round_under_way_and_gives_the_source_back()
+    {
+        _agents.Answer = (_, step) => step.WorkCase == WorkCase.Round ? new TaskCompletionSource<StepResult>().Task : null;
+        await Drive();
+        var move = (await Commands.Start(By("disk=ssd"), default)).Move!;
+        await Until(MoveState.Seeding);
+        Assert.Equal(MoveState.Unwinding, Assert.IsType<MoveActOutcome.Taken>(await Commands.Undo(move.Id, default)).Move.State);
+        Assert.Contains("operator", (await Until(MoveState.Undone)).Moves.Values.Single().Failure, StringComparison.Ordinal);
+        Assert.IsType<MoveActOutcome.Taken>(await Commands.Undo(move.Id, default));
+    }
+
+    [Fact]
+    public async Task The_app_s_command_is_ordered_once_before_the_stop_and_a_round_comes_between()
+    {
+        await Labelled(Prepared);
+        _agents.Answer = (_, step) => step.WorkCase != WorkCase.PreStop ? null
+            : Task.FromResult(new StepResult { StepId = step.StepId, PreStop = new() { Ok = false, Said = "exit code 1" } });
+        await Drive();
+        await Commands.Start(By("disk=ssd"), default);
+        var move = (await Until(MoveState.CutOver)).Moves.Values.Single();
+        Assert.Equal([WorkCase.Round, WorkCase.Round, WorkCase.PreStop, WorkCase.Round, WorkCase.Stop, WorkCase.Round],
+            _agents.Asked.Select(a => a.Step.WorkCase).Where(w => w is WorkCase.Round or WorkCase.Stop or WorkCase.PreStop));
+        Assert.Equal(("checkpoint", Copy.Task(1).Value), (_agents.Asked.Single(a => a.Step.PreStop is not null).Step.PreStop.Command, _agents.Asked.Single(a => a.Step.PreStop is not null).Step.PreStop.TaskId));
+        Assert.Equal((PreStopState.Failed, "exit code 1"), (move.PreStop, move.PreStopSaid));
+    }
+
+    [Fact]
+    public async Task A_freeze_asked_for_this_move_alone_reaches_the_agent()
+    {
+        await Drive();
+        await Commands.Start(By("disk=ssd") with { Overrides = MoveOverrides.None with { Quiesce = Quiesce.Freeze } }, default);
+        await Until(MoveState.CutOver);
+        Assert.True(_agents.Asked.Single(a => a.Step.WorkCase == WorkCase.Stop).Step.Stop.Freeze);
+    }
+
+    [Fact]
+    public async Task A_move_that_waits_for_its_app_goes_on_when_the_operator_says_cut()
+    {
+        _agents.Answer = (_, step) => step.WorkCase != WorkCase.Round || step.Round.Final ? null : Task.FromResult(new StepResult
+        {
+            StepId = step.StepId, Round = new() { Bytes = 1L << 30, ElapsedUs = 10_000_000, SendUs = 10_000_000, SnapshotAtUnixMs = 1_767_614_400_000 + step.Round.Number * 10_000L },
+        });
+        await Drive();
+        var move = (await Commands.Start(By("disk=ssd") with { Overrides = MoveOverrides.None with { NonConvergence = NonConvergence.Wait } }, default)).Move!;
+        await _cluster.Until(s => s.Moves[move.Id].NextRoundAt is not null, "a pause");
+        await Commands.Cut(move.Id, default);
+        Assert.Equal(3, (await Until(MoveState.CutOver)).Moves[move.Id].Rounds.Items.Count(r => !r.Final));
+        Assert.IsType<MoveActOutcome.Refused>(await Commands.Cut(move.Id, default));
+        Assert.Contains("commit point", Assert.IsType<MoveActOutcome.Refused>(await Commands.Undo(move.Id, default)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -35,6 +35,50 @@ public sealed class DockerRuntimeTests(PrivateDocker docker) : ContainerRuntimeS
     }
 
     [Fact]
+    public async Task A_quota_taken_off_is_the_order_s_again_and_none_where_it_had_none()
+    {
+        foreach (var (cpus, quota) in new[] { (0.5, 50_000L), (0, -1L) })
+        {
+            var instance = Instance("while :; do :; done");
+            instance.Container.Cpus = cpus;
+            await Made(instance);
+            var task = new TaskId(instance.TaskId);
+            await _runtime.Start(task, None);
+            Assert.True((await _runtime.Throttle(task, None)).Ok);
+            var slowed = await docker.Client.Containers.InspectContainerAsync(ContainerNames.Of(instance.TaskId), None);
+            // It uses all it may: half of that is left.
+            Assert.InRange(slowed.HostConfig!.CPUQuota, 1000, cpus > 0 ? 40_000 : 90_000);
+            Assert.True((await _runtime.Unthrottle(task, None)).Ok);
+            var freed = await docker.Client.Containers.InspectContainerAsync(ContainerNames.Of(instance.TaskId), None);
+            Assert.Equal(quota, freed.HostConfig!.CPUQuota);
+            await _runtime.Stop(task, TimeSpan.Zero, None);
+        }
+    }
+
+    /// <summary>The engine can only kill a frozen container by thawing it. Each of many processes would write a line at once if it ran for a moment.</summary>
+    [Fact]
+    public async Task A_frozen_container_that_is_ended_writes_nothing_more()
+    {
+        for (var round = 0; round < 5; round++)
+        {
+            var folder = Directory.CreateTempSubdirectory("drover-frozen").FullName;
+            try
+            {
+                var instance = Instance("for i in 1 2 3 4 5 6 7 8; do (while :; do echo x >> /out/$i; done) & done; while :; do echo x >> /out/0; done");
+                await Made(instance, new Bind(folder, "/out", false));
+                var task = new TaskId(instance.TaskId);
+                await _runtime.Start(task, None);
+                while (Directory.GetFiles(folder).Length < 9) await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, None);
+                Assert.Equal(ContainerOutcome.Done, await _runtime.Freeze(task, None));
+                var before = Directory.GetFiles(folder).Order(StringComparer.Ordinal).Select(f => (f, new FileInfo(f).Length)).ToList();
+                Assert.True((await _runtime.Stop(task, TimeSpan.FromSeconds(30), None)).Killed);
+                Assert.Equal(before, Directory.GetFiles(folder).Order(StringComparer.Ordinal).Select(f => (f, new FileInfo(f).Length)));
+            }
+            finally { Directory.Delete(folder, recursive: true); }
+        }
+    }
+
+    [Fact]
     public async Task Parameters_reach_the_engine()
     {
         var instance = Instance("exit 0");

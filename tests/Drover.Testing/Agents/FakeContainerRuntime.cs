@@ -24,7 +24,11 @@ public sealed class FakeContainerRuntime(TimeProvider time) : IContainerRuntime
     public Func<string, TaskId, Task> Before { get; set; } = (_, _) => Task.CompletedTask;
     public ContainerOutcome? FailStart { get; set; }
 
-    private sealed record Made(ContainerOrder Order, string Hash, string Id, ContainerState State, int? ExitCode, DateTimeOffset? Started, DateTimeOffset? Finished, List<LogLine> Log, bool OutOfMemory);
+    private sealed record Made(ContainerOrder Order, string Hash, string Id, ContainerState State, int? ExitCode, DateTimeOffset? Started, DateTimeOffset? Finished, List<LogLine> Log, bool OutOfMemory)
+    {
+        public bool Frozen { get; init; }
+        public int Throttled { get; init; }
+    }
 
     public IReadOnlyList<TaskId> Running { get { lock (_gate) return [.. _made.Where(m => m.Value.State == ContainerState.Running).Select(m => m.Key)]; } }
 
@@ -96,8 +100,31 @@ public sealed class FakeContainerRuntime(TimeProvider time) : IContainerRuntime
         {
             if (!_made.TryGetValue(task, out var made) || made.State != ContainerState.Running) return new(false, TimeSpan.Zero, made?.ExitCode, false);
             Calls.Enqueue($"stop {task}");
-            EndLocked(task, 0, false);
-            return new(true, TimeSpan.FromMilliseconds(5), 0, false);
+            EndLocked(task, made.Frozen ? 137 : 0, false);
+            return new(true, TimeSpan.FromMilliseconds(5), made.Frozen ? 137 : 0, made.Frozen);
+        }
+    }
+
+    public Task<ContainerOutcome> Freeze(TaskId task, CancellationToken cancel) => Change("freeze", task, made => made with { Frozen = true });
+
+    public Task<ContainerOutcome> Thaw(TaskId task, CancellationToken cancel) => Change("thaw", task, made => made with { Frozen = false });
+
+    public Task<ContainerOutcome> Throttle(TaskId task, CancellationToken cancel) => Change("throttle", task, made => made with { Throttled = made.Throttled + 1 });
+
+    public Task<ContainerOutcome> Unthrottle(TaskId task, CancellationToken cancel) => Change("unthrottle", task, made => made with { Throttled = 0 });
+
+    private async Task<ContainerOutcome> Change(string verb, TaskId task, Func<Made, Made> change)
+    {
+        await Before(verb, task);
+        lock (_gate)
+        {
+            if (!_made.TryGetValue(task, out var made)) return new(ContainerOutcomeKind.NoContainer, $"No such container: {task}");
+            if (made.State != ContainerState.Running) return verb is "freeze" or "throttle" ? new(ContainerOutcomeKind.Failed, $"Container {task} is not running") : ContainerOutcome.Done;
+            var next = change(made);
+            if (next == made) return ContainerOutcome.Done;
+            Calls.Enqueue($"{verb} {task}");
+            _made[task] = next;
+            return ContainerOutcome.Done;
         }
     }
 
@@ -144,6 +171,16 @@ public sealed class FakeContainerRuntime(TimeProvider time) : IContainerRuntime
         }
     }
 
+    /// <summary>Waits until this was done.</summary>
+    public async Task Until(string call)
+    {
+        for (var looks = 0; !Calls.Contains(call); looks++)
+        {
+            if (looks > 3000) throw new TimeoutException($"never came: {call}; there was: {string.Join(", ", Calls)}");
+            await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System);
+        }
+    }
+
     /// <summary>The container's program ends by itself.</summary>
     public void End(TaskId task, int exitCode, bool outOfMemory = false)
     {
@@ -162,7 +199,7 @@ public sealed class FakeContainerRuntime(TimeProvider time) : IContainerRuntime
 
     private void EndLocked(TaskId task, int exitCode, bool outOfMemory)
     {
-        _made[task] = _made[task] with { State = ContainerState.Exited, ExitCode = exitCode, Finished = time.GetUtcNow(), OutOfMemory = outOfMemory };
+        _made[task] = _made[task] with { State = ContainerState.Exited, ExitCode = exitCode, Finished = time.GetUtcNow(), OutOfMemory = outOfMemory, Frozen = false };
         Tell(new(task, ContainerEventKind.Died, exitCode));
     }
 
@@ -182,6 +219,6 @@ public sealed class FakeContainerRuntime(TimeProvider time) : IContainerRuntime
             [ContainerLabels.Grace] = instance.StopGraceMs.ToString(System.Globalization.CultureInfo.InvariantCulture),
         };
         return new(new(instance.TaskId), new(instance.InstanceId), new(instance.AppId), made.Id, made.State, made.ExitCode, null, made.Started, made.Finished,
-            made.State == ContainerState.Running ? "127.0.0.1" : null, labels, made.OutOfMemory);
+            made.State == ContainerState.Running ? "127.0.0.1" : null, labels, made.OutOfMemory) { Frozen = made.Frozen, Throttled = made.Throttled > 0 };
     }
 }

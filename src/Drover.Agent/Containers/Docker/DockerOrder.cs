@@ -38,6 +38,7 @@ internal static class DockerOrder
         Limits(request.HostConfig!, spec);
         if (spec.Network == "bridge") Publish(request, spec);
         foreach (var parameter in spec.Parameters) DockerParameters.Apply(request, parameter.Key, parameter.Value);
+        request.Labels![ContainerLabels.Quota] = (request.HostConfig!.CPUQuota is > 0 and var quota ? quota : -1).ToString(CultureInfo.InvariantCulture);
         return request;
     }
 

@@ -16,6 +16,7 @@ public sealed class DockerRuntime : IContainerRuntime, IDisposable
     private readonly IContainerNetworks _networks;
     private readonly TimeProvider _time;
     private readonly DockerImages _images;
+    private readonly DockerRestraint _restraint;
 
     public DockerRuntime(string socket, IContainerNetworks networks, TimeProvider time)
     {
@@ -23,6 +24,7 @@ public sealed class DockerRuntime : IContainerRuntime, IDisposable
         _networks = networks;
         _time = time;
         _images = new DockerImages(_docker);
+        _restraint = new DockerRestraint(_docker);
     }
 
     public void Dispose() => _docker.Dispose();
@@ -116,6 +118,7 @@ public sealed class DockerRuntime : IContainerRuntime, IDisposable
         var begun = _time.GetTimestamp();
         try
         {
+            if (await Inspect(task, cancel) is { Frozen: true } frozen) return await EndFrozen(task, frozen, begun, cancel);
             var seconds = (uint)Math.Max(0, Math.Ceiling(grace.TotalSeconds));
             var stopped = await _docker.Containers.StopContainerAsync(ContainerNames.Of(task.Value), new ContainerStopParameters { WaitBeforeKillSeconds = seconds }, cancel);
             var elapsed = _time.GetElapsedTime(begun);
@@ -126,6 +129,20 @@ public sealed class DockerRuntime : IContainerRuntime, IDisposable
         }
         catch (DockerApiException e) when (e.StatusCode == HttpStatusCode.NotFound) { return new(false, TimeSpan.Zero, null, false); }
     }
+
+    private async Task<StopOutcome> EndFrozen(TaskId task, ContainerView frozen, long begun, CancellationToken cancel)
+    {
+        await _restraint.EndFrozen(ContainerNames.Of(task.Value), frozen.ContainerId, cancel);
+        return new(true, _time.GetElapsedTime(begun), (await Inspect(task, cancel))?.ExitCode, Killed: true);
+    }
+
+    public Task<ContainerOutcome> Freeze(TaskId task, CancellationToken cancel) => _restraint.Freeze(task, cancel);
+
+    public Task<ContainerOutcome> Thaw(TaskId task, CancellationToken cancel) => _restraint.Thaw(task, cancel);
+
+    public Task<ContainerOutcome> Throttle(TaskId task, CancellationToken cancel) => _restraint.Throttle(task, cancel);
+
+    public Task<ContainerOutcome> Unthrottle(TaskId task, CancellationToken cancel) => _restraint.Unthrottle(task, cancel);
 
     public async Task<ContainerOutcome> Remove(TaskId task, CancellationToken cancel)
     {
@@ -218,7 +235,7 @@ public sealed class DockerRuntime : IContainerRuntime, IDisposable
             return new(
                 new(task), new(instance), new(labels.GetValueOrDefault(ContainerLabels.App, "")), one.ID, state, ended ? (int)one.State.ExitCode : null,
                 string.IsNullOrEmpty(one.State.Error) ? null : one.State.Error, Moment(one.State.StartedAt), ended ? Moment(one.State.FinishedAt) : null,
-                Address(one), labels, one.State.OOMKilled);
+                Address(one), labels, one.State.OOMKilled) { Frozen = one.State.Paused, Throttled = DockerRestraint.IsThrottled(one) };
         }
         catch (DockerApiException e) when (e.StatusCode == HttpStatusCode.NotFound) { return null; }
     }

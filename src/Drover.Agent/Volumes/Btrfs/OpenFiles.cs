@@ -9,6 +9,7 @@ internal static class OpenFiles
     private const int AccessMask = 3, Largest = 8;
 
     /// <summary>At most eight, as text for people: `mongod (pid 4711)`.</summary>
+    /// <param name="onlyWriters">Only those that could write: one that is frozen cannot, and whoever thaws it unseals the data first.</param>
     /// <param name="device">Number of the subvolume's device.</param>
     /// <param name="among">Mount namespaces to look in; null: all.</param>
     public static IReadOnlyList<string> Of(ulong device, bool onlyWriters, IReadOnlySet<string>? among = null)
@@ -19,6 +20,7 @@ internal static class OpenFiles
         {
             if (!char.IsAsciiDigit(process[^1])) continue;
             if (among is not null && (Namespaces.Of(process) is not { } name || !among.Contains(name))) continue;
+            if (onlyWriters && Host.Freezer.Holds(process)) continue;
             if (HoldsFile(process, device, onlyWriters) || HoldsMapping(process, device)) found.Add($"{NameOf(process)} (pid {Path.GetFileName(process)})");
             if (found.Count == Largest) break;
         }

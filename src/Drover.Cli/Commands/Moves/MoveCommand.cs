@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json;
 using Drover.Cli.Control;
 using Drover.Cli.Output;
 using Drover.Contracts.Api;
@@ -7,7 +8,7 @@ using Spectre.Console;
 
 namespace Drover.Cli.Commands.Moves;
 
-/// <summary>`drover move APP --to NODE`, `drover move show ID`</summary>
+/// <summary>`drover move APP --to NODE`, `drover move show|undo|cut ID`</summary>
 public static class MoveCommand
 {
     public static Command Build()
@@ -17,15 +18,21 @@ public static class MoveCommand
         var constraint = new Option<string?>("--constraint") { Description = "Any node with this attribute; becomes the app's constraint", HelpName = "ATTRIBUTE=VALUE" };
         var dryRun = new Option<bool>("--dry-run") { Description = "Show the plan, do nothing" };
         var limit = new Option<string?>("--limit") { Description = "Rate of the transfer, such as 50MB/s", HelpName = "RATE" };
+        var target = new Option<string?>("--downtime-target") { Description = "Longest stop the move may add, such as 150ms; in place of the app's label", HelpName = "TIME" };
+        var policy = new Option<string?>("--policy") { Description = "Where rounds no longer shrink: cut, throttle, wait or abort; in place of the app's label", HelpName = "POLICY" };
+        var quiesce = new Option<string?>("--quiesce") { Description = "stop, or freeze (crash-consistent); in place of the app's label", HelpName = "HOW" };
         var detach = new Option<bool>("--detach", "-d") { Description = "Begin the move and return" };
-        var command = new Command("move", "Move an app with its data to another node") { app, to, constraint, dryRun, limit, detach };
+        var command = new Command("move", "Move an app with its data to another node") { app, to, constraint, dryRun, limit, target, policy, quiesce, detach };
         command.Subcommands.Add(Show());
+        command.Subcommands.Add(Act("undo", "Take a move back before its commit: the source serves again", move => $"move {move.Id} of {move.App} is {(move.EndedAt is null ? "being undone" : "undone")}; {move.From} serves"));
+        command.Subcommands.Add(Act("cut", "Send no further rounds than the one under way, whatever the prediction", move => $"move {move.Id} of {move.App} cuts over after the round under way"));
         command.SetAction(async (parsed, cancel) =>
         {
             if (parsed.GetValue(to) is null == parsed.GetValue(constraint) is null)
                 throw new CommandFailure("say where to: either --to NODE or --constraint ATTRIBUTE=VALUE", ExitCode.Usage);
             using var client = RootCommands.Connect(parsed);
-            var request = new MoveRequest(parsed.GetRequiredValue(app), parsed.GetValue(to), parsed.GetValue(constraint), parsed.GetValue(dryRun), Rate(parsed.GetValue(limit)));
+            var request = new MoveRequest(parsed.GetRequiredValue(app), parsed.GetValue(to), parsed.GetValue(constraint), parsed.GetValue(dryRun), Rate(parsed.GetValue(limit)),
+                Span(parsed.GetValue(target))?.TotalMilliseconds, parsed.GetValue(policy), parsed.GetValue(quiesce));
             return parsed.GetValue(dryRun)
                 ? await Plan(client, request, parsed.GetValue(RootCommands.Json), cancel)
                 : await Move(client, request, parsed.GetValue(RootCommands.Json), parsed.GetValue(detach), cancel);
@@ -48,6 +55,35 @@ public static class MoveCommand
         return (long)(value * factor.Value);
     }
 
+    /// <summary>`150ms`, `2s`, `1.5s`, `150` (milliseconds).</summary>
+    internal static TimeSpan? Span(string? text)
+    {
+        if (text is null) return null;
+        var digits = new string([.. text.TakeWhile(c => char.IsAsciiDigit(c) || c == '.')]);
+        double? factor = text[digits.Length..] switch { "" or "ms" => 1, "s" => 1000, _ => null };
+        if (factor is null || !double.TryParse(digits, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value) || value * factor is not (>= 1 and <= 3_600_000))
+            throw new CommandFailure($"--downtime-target '{text}' is no time from 1ms to 1 hour: give something like 150ms", ExitCode.Usage);
+        return TimeSpan.FromMilliseconds(value * factor.Value);
+    }
+
+    private static Command Act(string verb, string description, Func<MoveView, string> said)
+    {
+        var id = new Argument<string>("id") { Description = "The move's id, from `drover moves`; `last` for the newest" };
+        var command = new Command(verb, description) { id };
+        command.SetAction(async (parsed, cancel) =>
+        {
+            using var client = RootCommands.Connect(parsed);
+            var move = JsonSerializer.Deserialize(await client.Text(HttpMethod.Post, $"/api/v1/moves/{Uri.EscapeDataString(await Named(client, parsed.GetRequiredValue(id), cancel))}/{verb}", null, cancel), ApiJson.Default.MoveView)!;
+            if (parsed.GetValue(RootCommands.Json)) Screen.Json(move, ApiJson.Default.MoveView);
+            else Console.Out.WriteLine(said(move));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static async Task<string> Named(ControlClient client, string asked, CancellationToken cancel) => asked != "last" ? asked
+        : (await client.Get("/api/v1/moves", ApiJson.Default.MovesView, cancel)).Moves.MaxBy(m => m.RequestedAt)?.Id ?? throw new CommandFailure("there was no move yet", ExitCode.NotFound);
+
     private static async Task<int> Plan(ControlClient client, MoveRequest request, bool json, CancellationToken cancel)
     {
         var plan = await client.Post("/api/v1/moves", request, ApiJson.Default.MoveRequest, ApiJson.Default.MovePlanView, cancel);
@@ -55,6 +91,9 @@ public static class MoveCommand
         AnsiConsole.MarkupLine($"[bold]{Screen.Safe(plan.App)}[/]  {Screen.Safe(plan.From)} → {Screen.Safe(plan.To)}  (a plan: nothing was done)");
         AnsiConsole.MarkupLine($"volumes {Screen.Safe(string.Join(' ', plan.Volumes))}, {Screen.Bytes(plan.VolumeBytes)}; to send about {Screen.Bytes(plan.BytesToSend)}{(plan.Incremental ? " (only the difference)" : "")} in {plan.RoundsExpected} rounds");
         AnsiConsole.MarkupLine($"time about {(plan.SecondsExpected is { } s ? Screen.Ms(s * 1000) : "unknown")}, predicted stop {Screen.Ms(plan.PredictedStopMs)} and the app's own stop and start");
+        if (plan.Policy is { } policy)
+            AnsiConsole.MarkupLine($"storage {Screen.Safe(plan.Driver)}, quiesce {Screen.Safe(policy.Quiesce)}, target {Screen.Ms(policy.DowntimeTargetMs)} added, then {Screen.Safe(policy.Policy)}{(policy.Limit > 0 ? $", at most {Screen.Rate(policy.Limit)}" : "")}");
+        if (plan.WaitsFor is { } waits) AnsiConsole.MarkupLine($"[yellow]it would wait for {Screen.Safe(waits)}[/]");
         foreach (var note in plan.Notes) AnsiConsole.MarkupLine(Screen.Safe(note));
         foreach (var refused in plan.Refused) AnsiConsole.MarkupLine($"[yellow]not {Screen.Safe(refused.Node)}: {Screen.Safe(refused.Reason)}[/]");
         return ExitCode.Done;
@@ -82,9 +121,7 @@ public static class MoveCommand
         command.SetAction(async (parsed, cancel) =>
         {
             using var client = RootCommands.Connect(parsed);
-            var asked = parsed.GetRequiredValue(id);
-            if (asked == "last")
-                asked = (await client.Get("/api/v1/moves", ApiJson.Default.MovesView, cancel)).Moves.MaxBy(m => m.RequestedAt)?.Id ?? throw new CommandFailure("there was no move yet", ExitCode.NotFound);
+            var asked = await Named(client, parsed.GetRequiredValue(id), cancel);
             var move = await client.Get($"/api/v1/moves/{Uri.EscapeDataString(asked)}", ApiJson.Default.MoveView, cancel);
             var json = parsed.GetValue(RootCommands.Json);
             if (parsed.GetValue(follow)) move = await Follow(client, move, !json, cancel);
