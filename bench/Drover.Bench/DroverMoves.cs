@@ -29,7 +29,7 @@ internal sealed class DroverMoves(Lab lab, Action<string> say)
                 var done = await lab.Move(app, to, each);
                 at = to;
                 if (counted && done.Waterfall?.CutoverMs is { } cutover) cutovers.Add(cutover);
-                say($"drover {workload.Name} {Bars.Size(Empty(workload))}: to {to}, cutover {done.Waterfall?.CutoverMs:0} ms, by its own count {done.Waterfall?.AddedCutoverMs:0} ms added, sent {done.BytesSent >> 20} MiB in {done.Rounds.Count} rounds");
+                say($"drover {workload.Name} {Bars.Size(Empty(workload))}: to {to}, cutover {done.Waterfall?.CutoverMs:0} ms, by its own count {done.Waterfall?.AddedCutoverMs:0} ms added, sent {done.BytesSent >> 20} MiB in {done.Rounds.Count} rounds;{string.Concat(done.Waterfall?.Spans.Select(s => $" {s.Name} {s.Ms:0}") ?? [])}");
                 await Task.Delay(3000);
                 return done;
             }

@@ -24,7 +24,7 @@ for (var i = 1; i < args.Length; i++)
 }
 
 var root = Root();
-var script = Path.Combine(root, "bench/writer.mjs");
+var script = Script = Path.Combine(root, "bench/writer.mjs");
 void Say(string text) => Console.WriteLine($"{DateTime.UtcNow:HH:mm:ss}  {text}");
 Computer machine;
 var runs = new List<Run>();
@@ -93,4 +93,9 @@ static int Refuse(string text)
 {
     Console.Error.WriteLine(text);
     return 2;
+}
+
+internal sealed partial class Program
+{
+    public static string Script { get; private set; } = "";
 }

@@ -123,14 +123,14 @@ internal sealed class HandMoves(Lab lab, Workload workload, ByHand way)
     {
         if (way.Btrfs) { await Pass(); return; }
         await _there.Run("mkdir", "-p", Live(_there));
-        string Seen(Machine machine) => $"/proc/{_pids[machine.Name]}/root{Live(machine)}/";
-        if (_pids.Count == 0) foreach (var machine in lab.Machines) _pids[machine.Name] = await Inside(machine);
-        await Host.Run("rsync", "-aHAX", "--delete", "--inplace", Seen(_here), Seen(_there));
+        // As over ssh, without the cost of encryption: the far end is rsync's own server in the other machine.
+        await Host.Run([.. _here.Enter, "rsync", "-aHAX", "--delete", "--inplace", "-e", $"{Enter} {await Inside(_there)}", $"{Live(_here)}/", $"{_there.Name}:{Live(_there)}/"]);
     }
 
-    private readonly Dictionary<string, int> _pids = [];
+    /// <summary>Takes the place of ssh: enters the machine instead of dialling it.</summary>
+    private static string Enter => Path.Combine(Path.GetDirectoryName(Program.Script)!, "enter.sh");
 
-    /// <summary>A process in the machine's mount namespace: its root is the way to the machine's files.</summary>
+    /// <summary>A process in the machine's namespaces: the names of namespaces are not seen from another machine.</summary>
     private static async Task<int> Inside(Machine machine) =>
         int.Parse((await machine.Run("sh", "-c", "for p in $(pgrep dockerd); do if [ \"$(readlink /proc/$p/ns/mnt)\" = \"$(readlink /proc/self/ns/mnt)\" ]; then echo $p; fi; done")).Split('\n')[0], System.Globalization.CultureInfo.InvariantCulture);
 

@@ -35,13 +35,13 @@ internal abstract record Workload(string Name, string Image, string DataPath, in
 
 internal sealed record Writer(long Size, string Script, int HostPort = 8020, bool Idle = false) : Workload("writer", "binocarlos/powerstrip-mesosphere-demo:latest", "/data", HostPort, Size)
 {
-    private static readonly HttpClient Http = new(new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.Zero, ConnectTimeout = TimeSpan.FromMilliseconds(500) });
+    private static readonly HttpClient Http = new(new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.Zero, ConnectTimeout = TimeSpan.FromMilliseconds(50) });
 
     public override IReadOnlyList<string> DockerOptions => ["-p", $"{Port}:8020", "-e", $"BYTES={Size}", "-v", $"{Script}:/bench/writer.mjs:ro"];
     public override IReadOnlyList<string> Command => ["node", "/bench/writer.mjs"];
 
     public override string App(string id, string volume, string node) => $$"""
-        { "id": "{{id}}", "cpus": 0.1, "mem": 64, "cmd": "exec node /bench/writer.mjs", "env": { "BYTES": "{{Size}}", "IDLE": "{{(Idle ? "yes" : "no")}}" }, "taskKillGracePeriodSeconds": 60,
+        { "id": "{{id}}", "cpus": {{(Idle ? "0.1" : "1")}}, "mem": {{(Idle ? 128 : 512)}}, "cmd": "exec node /bench/writer.mjs", "env": { "BYTES": "{{Size}}", "IDLE": "{{(Idle ? "yes" : "no")}}" }, "taskKillGracePeriodSeconds": 60,
           "container": { "type": "DOCKER",
             "docker": { "image": "{{Image}}", "network": "BRIDGE", "portMappings": [ { "containerPort": 8020, "hostPort": {{HostPort}}, "protocol": "tcp" } ] },
             "volumes": [ { "containerPath": "/data", "hostPath": "/flocker/{{volume}}", "mode": "RW" }, { "containerPath": "/bench/writer.mjs", "hostPath": "{{Script}}", "mode": "RO" } ] },

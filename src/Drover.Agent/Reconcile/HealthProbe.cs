@@ -12,6 +12,7 @@ namespace Drover.Agent.Reconcile;
 /// <summary>HTTP, HTTPS (any certificate), TCP and commands inside the container.</summary>
 public sealed class HealthProbe : IHealthProbe, IDisposable
 {
+    private static readonly TimeSpan FirstPatience = TimeSpan.FromMilliseconds(50), LongestPatience = TimeSpan.FromSeconds(3);
     private readonly IContainerRuntime _containers;
     private readonly string _nodeAddress;
     private readonly TimeProvider _time;
@@ -25,6 +26,7 @@ public sealed class HealthProbe : IHealthProbe, IDisposable
         var handler = new SocketsHttpHandler
         {
             AllowAutoRedirect = false, UseProxy = false, UseCookies = false, PooledConnectionLifetime = TimeSpan.Zero,
+            ConnectCallback = async (dial, cancel) => new NetworkStream(await Dialled(dial.DnsEndPoint.Host, dial.DnsEndPoint.Port, cancel), ownsSocket: true),
             SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = static (_, _, _, _) => true },
         };
 #pragma warning restore CA5359
@@ -59,12 +61,36 @@ public sealed class HealthProbe : IHealthProbe, IDisposable
         return check.Protocol == HealthProtocol.Tcp && published is not null ? (address, published.ContainerPort) : (_nodeAddress, check.Port);
     }
 
-    private static async Task<string?> Tcp(string host, int port, CancellationToken cancel)
+    private async Task<string?> Tcp(string host, int port, CancellationToken cancel)
     {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(host, port, cancel);
+        using var socket = await Dialled(host, port, cancel);
         return null;
     }
+
+    /// <summary>Dials anew while a first packet stays unanswered. It goes to this very machine, where an answer takes microseconds; but one sent while
+    /// the engine sets up a container's address is lost, and the kernel sends the next only after a second: a second of every start and move.</summary>
+    private async Task<Socket> Dialled(string host, int port, CancellationToken cancel)
+    {
+        for (var patience = FirstPatience; ; patience = Min(patience * 2, LongestPatience))
+        {
+            using var limit = new CancellationTokenSource(patience, _time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
+            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            try
+            {
+                await socket.ConnectAsync(host, port, either.Token);
+                return socket;
+            }
+            catch (OperationCanceledException) when (!cancel.IsCancellationRequested) { socket.Dispose(); }
+            catch
+            {
+                socket.Dispose();
+                throw;
+            }
+        }
+    }
+
+    private static TimeSpan Min(TimeSpan one, TimeSpan other) => one < other ? one : other;
 
     private async Task<string?> Http(HealthCheck check, string host, int port, CancellationToken cancel)
     {
