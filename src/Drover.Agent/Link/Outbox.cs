@@ -55,11 +55,11 @@ public sealed class Outbox : IObservations, IDisposable
     {
         lock (_gate)
         {
-            // Results stay: control may have missed the first telling.
+            // Results stay: control may have missed the first telling. So do refusals of strangers: nothing tells them again.
             for (var node = _waiting.First; node is not null;)
             {
                 var next = node.Next;
-                if (node.Value.Message.KindCase != FromAgent.KindOneofCase.Result)
+                if (node.Value.Message.KindCase is not (FromAgent.KindOneofCase.Result or FromAgent.KindOneofCase.RefusedIdentity))
                 {
                     _waiting.Remove(node);
                     if (node.Value.Key is { } key) _byKey.Remove(key);

@@ -8,7 +8,7 @@ namespace Drover.Agent.Reconcile;
 
 /// <summary>The steps of a move on this node, under the same locks as the reconciler.</summary>
 public sealed class MoveWork(
-    Orders orders, NodeBook book, InstanceWork instances, IContainerRuntime containers, IVolumeDriver volumes, IRoundSender rounds, KeyedLocks locks, IObservations observations)
+    Orders orders, NodeBook book, InstanceWork instances, IContainerRuntime containers, IVolumeDriver volumes, IRoundSender rounds, KeyedLocks locks, IObservations observations, IArrivals? arrivals = null)
     : IStepWork
 {
     public async Task<StepResult> Do(Step step, Action<StepProgress> progress, CancellationToken cancel)
@@ -214,6 +214,8 @@ public sealed class MoveWork(
         foreach (var volume in unwind.Volumes)
         {
             var name = new VolumeName(volume.Name);
+            // What still waits there for its sender would become a snapshot after this.
+            if (!unwind.Source && arrivals is not null) await arrivals.CallOff(name, cancel);
             var here = await book.Replica(name, cancel);
             if (unwind.Source && here is { HasLive: true, Sealed: true })
             {

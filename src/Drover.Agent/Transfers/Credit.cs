@@ -23,6 +23,12 @@ internal sealed class Credit
         wake?.TrySetResult();
     }
 
+    /// <summary>Exactly so many, as they come.</summary>
+    public async ValueTask TakeAll(int bytes, CancellationToken cancel)
+    {
+        while (bytes > 0) bytes -= await Take(bytes, cancel);
+    }
+
     /// <summary>Between one and <paramref name="most"/> bytes; waits for the receiver while there are none.</summary>
     public async ValueTask<int> Take(int most, CancellationToken cancel)
     {

@@ -1,43 +1,48 @@
 using System.Buffers;
 using System.Buffers.Binary;
-using System.IO.Hashing;
-using System.IO.Pipelines;
 using Drover.Agent.Volumes;
 using Drover.Core;
 
 namespace Drover.Agent.Transfers;
 
+/// <summary>What every incoming connection of this node shares.</summary>
+internal sealed record ReceivingParts(IVolumeDriver Driver, TicketDesk Desk, VolumeTurns Turns, Receptions Receptions, RefusalReports Reports, TimeProvider Time, ILogger Log);
+
 /// <summary>The receiving side of one connection, after the handshake.</summary>
-internal sealed class IncomingTransfer(FrameChannel channel, string peer, IVolumeDriver driver, TicketDesk desk, VolumeTurns turns, TimeProvider time, ILogger log)
+internal sealed class IncomingTransfer(FrameChannel channel, string peer, ReceivingParts parts)
 {
     public const int ProtocolVersion = 1;
     private const int CreditStep = 1024 * 1024;
+    private readonly IVolumeDriver _driver = parts.Driver;
+    private readonly Receptions _receptions = parts.Receptions;
 
     public async Task Run(CancellationToken cancel)
     {
         var hello = await ReadHello(dropBefore: false, cancel);
-        if (Check(hello, out var ticket) is { } refused) { await Say(refused, cancel); return; }
-        using var turn = await turns.Take(new VolumeName(hello.Volume), cancel);
-        log.LogInformation("move {Move}: receiving {Volume}/{Snapshot} from {Peer}, base {Base}", ticket!.Move, hello.Volume, hello.Snapshot, peer, hello.Base ?? "none");
+        if (Check(hello, out var admission) is { } refused) { await Reject(refused, hello, cancel); return; }
+        using var turn = await parts.Turns.Take(new VolumeName(hello.Volume), cancel);
+        var move = admission!.Ticket.Move;
+        parts.Log.LogInformation("move {Move}: receiving {Volume}/{Snapshot} from {Peer}, base {Base}", move, hello.Volume, hello.Snapshot, peer, hello.Base ?? "none");
         while (true)
         {
             try
             {
-                await Answer(hello, turn.Cancelled);
+                await Answer(hello, admission, turn.Cancelled);
                 return;
             }
             catch (BaseUnusable e) when (hello.Base is not null)
             {
-                log.LogWarning("move {Move}: {Volume}/{Snapshot} is sent again in full: {Why}", ticket.Move, hello.Volume, hello.Snapshot, e.Message);
+                parts.Log.LogWarning("move {Move}: {Volume}/{Snapshot} is sent again in full: {Why}", move, hello.Volume, hello.Snapshot, e.Message);
                 await channel.Write(FrameType.Restart, new Abort(e.Message, "retry"), TransferJson.Default.Abort, turn.Cancelled);
                 var again = await ReadHello(dropBefore: true, turn.Cancelled);
                 // One ticket, one snapshot: the second greeting may differ in nothing but the base, which is gone.
-                if (again != hello with { Base = null, BaseIdentity = null }) { await Say(new Refuse("the second greeting is about something else", "refused"), turn.Cancelled); return; }
-                hello = again;
+                if (again with { Formats = hello.Formats } != hello with { Base = null, BaseIdentity = null }) { await Say(new Refuse("the second greeting is about something else", "refused"), turn.Cancelled); return; }
+                // Used by this very connection, a moment ago.
+                (hello, admission) = (again, admission with { Again = false });
             }
-            catch (Exception e) when (e is not OperationCanceledException)
+            catch (Exception e) when (e is not (OperationCanceledException or LinkBroken))
             {
-                log.LogWarning("move {Move}: {Volume}/{Snapshot} from {Peer} failed, what arrived is dropped: {Why}", ticket.Move, hello.Volume, hello.Snapshot, peer, e.Message);
+                parts.Log.LogWarning("move {Move}: {Volume}/{Snapshot} from {Peer} failed, what arrived is dropped: {Why}", move, hello.Volume, hello.Snapshot, peer, e.Message);
                 var kind = e is InvalidDataException or EndOfStreamException or IOException or BaseUnusable ? "retry" : "operator";
                 await channel.Write(FrameType.Abort, new Abort(e.Message, kind), TransferJson.Default.Abort, cancel);
                 return;
@@ -45,28 +50,72 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, IVolum
         }
     }
 
-    private Refuse? Check(Hello hello, out Ticket? ticket)
+    private Rejection? Check(Hello hello, out Admission? admission)
     {
-        ticket = null;
-        if (hello.Version != ProtocolVersion) return new($"protocol version {hello.Version} is not {ProtocolVersion}: bring both agents to one version", "operator");
-        if (hello.Driver != driver.Name) return new($"driver {hello.Driver} cannot be received by {driver.Name}: move between pools of one kind", "operator");
-        return desk.Check(hello, peer, out ticket);
+        admission = null;
+        if (hello.Version != ProtocolVersion) return new(new($"protocol version {hello.Version} is not {ProtocolVersion}: bring both agents to one version", "operator"), null);
+        if (FormatFor(hello) is null)
+            return new(new($"no stream format in common: the {hello.Driver} driver of node {peer} sends {string.Join(", ", hello.Offered)}, the {_driver.Name} driver here receives {string.Join(", ", _driver.Abilities.Formats)}: "
+                + "bring both agents to one version, or move to a node with a pool of the same kind", "operator"), null);
+        if (parts.Desk.Check(hello, peer, out admission) is { } refused) return refused;
+        // Refused here already, so that it calls off nothing that is under way.
+        return admission!.Again && !_receptions.IsOf(KeyOf(hello, admission), admission.Ticket.Nonce) ? TicketDesk.UsedBefore : null;
     }
 
-    private async Task Answer(Hello hello, CancellationToken cancel)
+    private async Task Reject(Rejection refused, Hello hello, CancellationToken cancel)
     {
-        var here = await driver.Inspect(new VolumeName(hello.Volume), cancel);
-        if (Refusal(hello, here) is { } refused) { await Say(refused, cancel); return; }
-        if (here?.Snapshots.FirstOrDefault(s => s.Name.Value == hello.Snapshot) is { } known)
+        parts.Log.LogWarning("{Peer} was refused {Volume}/{Snapshot}: {Why}", peer, hello.Volume, hello.Snapshot, refused.Say.Error);
+        if (refused.Event is { } what) parts.Reports.Tell(what, peer, refused.Say.Error);
+        await Say(refused.Say, cancel);
+    }
+
+    /// <summary>The sender's order counts: it knows what costs it least.</summary>
+    private StreamFormat? FormatFor(Hello hello)
+    {
+        foreach (var format in hello.Offered)
+            if (_driver.Abilities.Formats.Contains(format)) return format;
+        return null;
+    }
+
+    private ReceptionKey KeyOf(Hello hello, Admission admission) => ReceptionKey.Of(hello, admission.Ticket, peer);
+
+    private async Task Answer(Hello hello, Admission admission, CancellationToken cancel)
+    {
+        var volume = new VolumeName(hello.Volume);
+        var parked = await _receptions.Resume(KeyOf(hello, admission), hello);
+        var here = await _driver.Inspect(volume, cancel);
+        if (Refusal(hello, here) is { } refused)
         {
-            var began = time.GetTimestamp();
-            await driver.Sync(cancel);
-            await Say(new Complete(known.Identity, 0, Microseconds(began)), cancel);
+            await _receptions.Drop(volume, new IOException(refused.Error));
+            await Say(refused, cancel);
             return;
         }
-        var basis = hello.Base is not null && (here?.Snapshots.Any(s => s.Name.Value == hello.Base && s.Identity == hello.BaseIdentity) ?? false) ? hello.Base : null;
-        await channel.Write(FrameType.Accept, new Accept(Ring.Window, basis), TransferJson.Default.Accept, cancel);
-        await Receive(hello, basis, cancel);
+        if (here?.Snapshots.FirstOrDefault(s => s.Name.Value == hello.Snapshot) is { } known) { await AlreadyHere(volume, known.Identity, cancel); return; }
+        // It waited when the ticket was looked at, and does not any more.
+        if (parked is null && admission.Again) { await Reject(TicketDesk.UsedBefore, hello, cancel); return; }
+        var usable = hello.Base is not null && (here?.Snapshots.Any(s => s.Name.Value == hello.Base && s.Identity == hello.BaseIdentity) ?? false);
+        var reception = parked ?? Begin(hello, admission, usable);
+        if (!admission.Again) (reception.Nonce, reception.TicketKept) = (admission.Ticket.Nonce, admission.Kept);
+        await Receive(hello, admission, reception, cancel);
+    }
+
+    private Reception Begin(Hello hello, Admission admission, bool withBase)
+    {
+        var reception = new Reception(KeyOf(hello, admission), withBase ? hello.Base : null, withBase ? hello.BaseIdentity : null, FormatFor(hello)!.Value, _driver, parts.Time)
+        {
+            Nonce = admission.Ticket.Nonce, TicketKept = admission.Kept,
+        };
+        _receptions.Begin(reception);
+        return reception;
+    }
+
+    private async Task AlreadyHere(VolumeName volume, string identity, CancellationToken cancel)
+    {
+        var began = parts.Time.GetTimestamp();
+        await _driver.Sync(cancel);
+        await Say(new Complete(identity, 0, (long)parts.Time.GetElapsedTime(began).TotalMicroseconds), cancel);
+        // One that is at its end only now is let come to it.
+        await _receptions.Drop(volume, new IOException("the snapshot is here already"));
     }
 
     private static Refuse? Refusal(Hello hello, ReplicaView? here)
@@ -79,36 +128,50 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, IVolum
             ? new($"another snapshot called {hello.Snapshot} of volume {hello.Volume} is here already: snapshot names must be unique", "operator") : null;
     }
 
-    private async Task Receive(Hello hello, string? basis, CancellationToken cancel)
+    private async Task Receive(Hello hello, Admission admission, Reception reception, CancellationToken cancel)
     {
-        var began = time.GetTimestamp();
-        var ring = Ring.New();
-        // The driver must end before the volume's turn does: so it stops by its stream failing, and by nothing else.
-        var receiving = driver.Receive(new(hello.Volume), new(hello.Snapshot), basis is null ? null : new SnapshotName(basis), StreamFormat.BtrfsSend1, ring.Reader, CancellationToken.None);
         try
         {
-            await ReadData(ring.Writer, cancel);
-            await ring.Writer.CompleteAsync();
+            await channel.Write(FrameType.Accept, new Accept(Ring.Window, reception.Base, reception.Bytes, reception.Bytes > 0 ? reception.Proof : null, reception.Format.Name), TransferJson.Default.Accept, cancel);
+            if (reception.Bytes > 0 && !await GoesOn(reception, cancel))
+            {
+                await _receptions.Drop(reception.Key.Volume, new IOException("the sender's stream is another one now"));
+                reception = Begin(hello, admission, reception.Base is not null);
+            }
+            var arrived = await (await ReadData(reception, cancel)).WaitAsync(cancel);
+            await Say(new Complete(arrived.Snapshot.Identity, arrived.ReceiveUs, arrived.SyncUs), cancel);
+            // A word that was written is not one that was heard: until the sender says so, it may ask again with the same ticket.
+            if (hello.Resume && (await channel.ReadHeader(cancel)).Type != FrameType.Done) throw new LinkBroken(new InvalidDataException("the sender did not confirm the end"));
+            _receptions.Done(reception);
+        }
+        catch (Exception e) when (hello.Resume && reception.CanGoOn && e is LinkBroken or OperationCanceledException)
+        {
+            _receptions.Park(reception);
+            throw;
         }
         catch (Exception e)
         {
-            await ring.Writer.CompleteAsync(e);
-            if (await Dropped(receiving) is { } cause && e is ReceiverEnded) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(cause);
+            var cause = await _receptions.Drop(reception.Key.Volume, e);
+            if (e is ReceiverEnded && cause is not null) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(cause);
             throw;
         }
-        await using var incoming = await receiving;
-        var received = Microseconds(began);
-        if (incoming.Identity != hello.Identity) throw new InvalidDataException($"snapshot {hello.Identity} was announced, {incoming.Identity} came");
-        began = time.GetTimestamp();
-        // Verified, renamed into place and synced: a target that has not synced pays for it in the middle of the cutover.
-        var snapshot = await incoming.Accept(cancel);
-        await Say(new Complete(snapshot.Identity, received, Microseconds(began)), cancel);
     }
 
-    private async Task ReadData(PipeWriter to, CancellationToken cancel)
+    /// <summary>The sender has compared what we took with its own stream.</summary>
+    private async Task<bool> GoesOn(Reception reception, CancellationToken cancel)
     {
-        var hash = new XxHash128();
-        long bytes = 0, credit = 0;
+        var header = await channel.ReadHeader(cancel);
+        if (header.Type != FrameType.From) throw await Unexpected(header, cancel);
+        var from = FrameChannel.Parse(await channel.ReadMessage(header, cancel), TransferJson.Default.From);
+        if (from.Offset != 0 && from.Offset != reception.Bytes) throw new InvalidDataException($"the sender goes on at byte {from.Offset}, asked for was {reception.Bytes}");
+        parts.Log.LogInformation("move {Move}: {Volume}/{Snapshot} goes on at byte {Offset}", reception.Key.Move, reception.Key.Volume, reception.Key.Snapshot, from.Offset);
+        return from.Offset > 0;
+    }
+
+    /// <summary>Until the stream is whole; what comes of it then.</summary>
+    private async Task<Task<Arrived>> ReadData(Reception reception, CancellationToken cancel)
+    {
+        long credit = 0;
         var credited = new byte[8];
         while (true)
         {
@@ -116,29 +179,25 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, IVolum
             switch (header.Type)
             {
                 case FrameType.Data:
-                    var room = to.GetMemory(FrameChannel.MaxData);
+                    var room = reception.Room(header.Length)[..header.Length];
                     await channel.ReadPayload(header, room, cancel);
-                    hash.Append(room.Span[..header.Length]);
-                    to.Advance(header.Length);
-                    bytes += header.Length;
-                    if ((await to.FlushAsync(cancel)).IsCompleted) throw new ReceiverEnded();
+                    await reception.Take(room, cancel);
                     if ((credit += header.Length) < CreditStep) break;
                     BinaryPrimitives.WriteInt64BigEndian(credited, credit);
                     await channel.Write(FrameType.Credit, credited, cancel);
                     credit = 0;
                     break;
                 case FrameType.End:
-                    var end = FrameChannel.Parse(await channel.ReadMessage(header, cancel), TransferJson.Default.End);
-                    if (end.Bytes != bytes || end.Xxh128 != Convert.ToHexStringLower(hash.GetCurrentHash()))
-                        throw new InvalidDataException($"the stream is not what was sent: {bytes} bytes came, {end.Bytes} were sent, or their hashes differ");
-                    return;
-                case FrameType.Abort:
-                    throw new InvalidDataException($"the sender gave up: {FrameChannel.Parse(await channel.ReadMessage(header, cancel), TransferJson.Default.Abort).Error}");
+                    return reception.Finish(FrameChannel.Parse(await channel.ReadMessage(header, cancel), TransferJson.Default.End));
                 default:
-                    throw new InvalidDataException($"frame {header.Type} has no place among data");
+                    throw await Unexpected(header, cancel);
             }
         }
     }
+
+    private async Task<Exception> Unexpected(FrameHeader header, CancellationToken cancel) => new InvalidDataException(header.Type == FrameType.Abort
+        ? $"the sender gave up: {FrameChannel.Parse(await channel.ReadMessage(header, cancel), TransferJson.Default.Abort).Error}"
+        : $"frame {header.Type} has no place among data");
 
     private async Task<Hello> ReadHello(bool dropBefore, CancellationToken cancel)
     {
@@ -157,22 +216,7 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, IVolum
         finally { if (dropBefore) ArrayPool<byte>.Shared.Return(dropped); }
     }
 
-    private static async Task<Exception?> Dropped(Task<IIncoming> receiving)
-    {
-        try
-        {
-            await using var whole = await receiving;
-            return null;
-        }
-        catch (Exception e) { return e; }
-    }
-
     private Task Say(Refuse refuse, CancellationToken cancel) => channel.Write(FrameType.Refuse, refuse, TransferJson.Default.Refuse, cancel);
 
     private Task Say(Complete complete, CancellationToken cancel) => channel.Write(FrameType.Complete, complete, TransferJson.Default.Complete, cancel);
-
-    private long Microseconds(long since) => (long)time.GetElapsedTime(since).TotalMicroseconds;
-
-    /// <summary>The driver stopped reading; its own exception says why.</summary>
-    private sealed class ReceiverEnded() : IOException("the receiving program ended before the stream did");
 }

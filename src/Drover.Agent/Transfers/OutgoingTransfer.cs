@@ -1,6 +1,4 @@
-using System.Buffers;
 using System.Buffers.Binary;
-using System.IO.Hashing;
 using System.Net.Security;
 using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
@@ -9,8 +7,33 @@ using Drover.Core.Volumes;
 
 namespace Drover.Agent.Transfers;
 
-/// <summary>What is to be sent on one connection.</summary>
-internal sealed record Outgoing(SendRound Round, string Move, RoundVolume Volume, SnapshotView Snapshot, RateLimit Limit, Action<StepProgress> Progress);
+/// <summary>What is to be sent, and how far that has come: over as many connections as it takes.</summary>
+internal sealed record Outgoing(SendRound Round, string Move, RoundVolume Volume, SnapshotView Snapshot, RateLimit Limit, Action<StepProgress> Progress) : IAsyncDisposable
+{
+    /// <summary>Offered to the target; null once it could not use it.</summary>
+    public SnapshotView? Basis { get; set; }
+    /// <summary>The driver's stream, while there is one.</summary>
+    public OutStream? Stream { get; set; }
+    /// <summary>The target has accepted it once: a connection that breaks may be followed by another.</summary>
+    public bool Accepted { get; set; }
+    /// <summary>Bytes of the stream that the target had from an earlier step.</summary>
+    public long Resumed { get; set; }
+    /// <summary>Bytes of the stream written to connections, those written twice counted twice.</summary>
+    public long Written { get; set; }
+    /// <summary>The same as payload on the wire.</summary>
+    public long Wire { get; set; }
+    public int Redials { get; set; }
+    /// <summary>Offset up to which the target has the stream.</summary>
+    public long Confirmed { get; set; }
+
+    public async ValueTask NewStream(OutStream? stream)
+    {
+        if (Stream is { } old) await old.DisposeAsync();
+        Stream = stream;
+    }
+
+    public ValueTask DisposeAsync() => NewStream(null);
+}
 
 internal readonly record struct Sent(long Bytes, long SyncUs);
 
@@ -19,10 +42,14 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
 {
     private static readonly TimeSpan DialTime = TimeSpan.FromSeconds(10), ProgressEvery = TimeSpan.FromMilliseconds(250);
     private readonly FrameChannel _channel = new(tls);
+    /// <summary>Offset in the stream of what went out over this connection.</summary>
+    private long _sent;
 
-    public static async Task<OutgoingTransfer> Dial(SendRound round, ClusterIdentity identity, TimeProvider time, CancellationToken cancel)
+    public static Task<OutgoingTransfer> Dial(SendRound round, ClusterIdentity identity, TimeProvider time, CancellationToken cancel) => Dial(round, identity, time, DialTime, cancel);
+
+    public static async Task<OutgoingTransfer> Dial(SendRound round, ClusterIdentity identity, TimeProvider time, TimeSpan within, CancellationToken cancel)
     {
-        using var limit = new CancellationTokenSource(DialTime, time);
+        using var limit = new CancellationTokenSource(within, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
         SslStream? tls = null;
         try
@@ -35,49 +62,53 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
         {
             if (tls is not null) await tls.DisposeAsync();
             if (limit.IsCancellationRequested && e is OperationCanceledException)
-                throw new IOException($"no answer from {round.TargetAddress}:{round.TargetPort} within {DialTime.TotalSeconds} s", e);
+                throw new IOException($"no answer from {round.TargetAddress}:{round.TargetPort} within {within.TotalSeconds:0.#} s", e);
             throw;
         }
     }
 
-    public async Task<Sent> Send(Outgoing what, SnapshotView? basis, IVolumeDriver driver, TimeProvider time, CancellationToken cancel)
+    /// <exception cref="LinkBroken">Another connection may go on.</exception>
+    public async Task<Sent> Send(Outgoing what, IVolumeDriver driver, TimeProvider time, CancellationToken cancel)
     {
-        var sent = await Attempt(what, basis, driver, time, cancel);
-        // The target has the base by name, but btrfs could not use it: once more with everything.
-        return sent ?? await Attempt(what, null, driver, time, cancel) ?? throw new InvalidDataException("the target asked twice to begin again");
+        var sent = await Whole(what, driver, time, cancel);
+        // We know that it is there. Until the target knows that we know, our ticket is still good for asking.
+        try { await _channel.Write(FrameType.Done, ReadOnlyMemory<byte>.Empty, cancel); }
+        catch (LinkBroken) { /* then it waits for us in vain, for a while */ }
+        return sent;
+    }
+
+    private async Task<Sent> Whole(Outgoing what, IVolumeDriver driver, TimeProvider time, CancellationToken cancel)
+    {
+        if (await Attempt(what, driver, time, cancel) is { } sent) return sent;
+        // The target has the base by name, but could not use it: once more with everything.
+        what.Basis = null;
+        await what.NewStream(null);
+        return await Attempt(what, driver, time, cancel) ?? throw new InvalidDataException("the target asked twice to begin again");
     }
 
     /// <summary>Null when the target asks to begin again with everything.</summary>
-    private async Task<Sent?> Attempt(Outgoing what, SnapshotView? basis, IVolumeDriver driver, TimeProvider time, CancellationToken cancel)
+    private async Task<Sent?> Attempt(Outgoing what, IVolumeDriver driver, TimeProvider time, CancellationToken cancel)
     {
         var volume = what.Volume;
         await _channel.Write(FrameType.Hello, new Hello(IncomingTransfer.ProtocolVersion, volume.Ticket, volume.Name, volume.Snapshot, what.Snapshot.Identity,
-            basis?.Name.Value, basis?.Identity, driver.Name, volume.Epoch), TransferJson.Default.Hello, cancel);
+            what.Basis?.Name.Value, what.Basis?.Identity, driver.Name, volume.Epoch, Resume: true, [.. driver.Abilities.Formats.Select(f => f.Name)]), TransferJson.Default.Hello, cancel);
         var header = await _channel.ReadHeader(cancel);
-        if (header.Type != FrameType.Accept) return new(0, (await Ending(header, what, cancel) ?? throw Unexpected(header)).SyncUs);
+        if (header.Type != FrameType.Accept) return new(what.Stream?.Length ?? 0, (await Ending(header, what, cancel) ?? throw Unexpected(header)).SyncUs);
         var accept = FrameChannel.Parse(await _channel.ReadMessage(header, cancel), TransferJson.Default.Accept);
+        var from = await PlaceStream(what, accept, driver, cancel);
         var credit = new Credit();
         credit.Set(accept.Credit);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        what.Confirmed = _sent = from;
         var listening = Listen(what, credit, cancel);
-        var pumping = Pump(what, accept.Base is null ? null : new SnapshotName(accept.Base), driver, credit, time, stop.Token, cancel);
-        if (await Task.WhenAny(listening, pumping) == listening)
-        {
-            // The target has said its last word before we were done: stop between two frames, so that the connection stays usable.
-            await stop.CancelAsync();
-            long? whole = null;
-            try { whole = await pumping; }
-            catch (Exception e) when (e is OperationCanceledException or IOException) { /* the target's word below is the reason */ }
-            if (await listening is not { } early) return null;
-            // After a short stream its answer may come before we noticed that our END had gone out.
-            return whole is { } sent ? new Sent(sent, early.SyncUs) : throw new InvalidDataException("the target called the snapshot complete before it was sent");
-        }
+        var pumping = Pump(what, credit, time, stop.Token, cancel);
+        if (await Task.WhenAny(listening, pumping) == listening) return await Early(what, listening, pumping, stop);
         try
         {
             var bytes = await pumping;
             return await listening is { } complete ? new Sent(bytes, complete.SyncUs) : null;
         }
-        catch (ConnectionBroken)
+        catch (LinkBroken)
         {
             // What the target said before the connection broke tells more than the broken pipe.
             await listening;
@@ -90,46 +121,72 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
         }
     }
 
-    private async Task<long> Pump(Outgoing what, SnapshotName? basis, IVolumeDriver driver, Credit credit, TimeProvider time, CancellationToken stop, CancellationToken cancel)
+    /// <summary>The target has said its last word before we were done: stop between two frames, so that the connection stays usable.</summary>
+    private static async Task<Sent?> Early(Outgoing what, Task<Complete?> listening, Task<long> pumping, CancellationTokenSource stop)
     {
-        var ring = Ring.New();
-        using var ending = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var sending = Task.Run(() => driver.Send(new(what.Volume.Name), new(what.Volume.Snapshot), basis, StreamFormat.BtrfsSend1, ring.Writer, ending.Token), CancellationToken.None);
-        var hash = new XxHash128();
-        var report = new Report(what, time);
-        try
-        {
-            while (true)
-            {
-                var read = await ring.Reader.ReadAsync(stop);
-                if (read.Buffer.IsEmpty && read.IsCompleted) break;
-                var size = await credit.Take((int)Math.Min(read.Buffer.Length, what.Limit.Piece), stop);
-                await what.Limit.Take(size, stop);
-                read.Buffer.Slice(0, size).CopyTo(_channel.DataRoom.Span);
-                ring.Reader.AdvanceTo(read.Buffer.GetPosition(size));
-                hash.Append(_channel.DataRoom.Span[..size]);
-                await Write(size, cancel);
-                report.Add(size);
-            }
-            // Only a send that ended well makes its stream a whole one.
-            await sending;
-            await _channel.Write(FrameType.End, new End(report.Bytes, Convert.ToHexStringLower(hash.GetCurrentHash())), TransferJson.Default.End, cancel);
-            report.Done();
-            return report.Bytes;
-        }
-        finally
-        {
-            await ending.CancelAsync();
-            await ring.Reader.CompleteAsync();
-            try { await sending; }
-            catch (Exception e) when (e is OperationCanceledException or IOException or Host.HostCommandFailed or BaseUnusable or InvalidOperationException) { /* came out of the ring above, or is the end we asked for */ }
-        }
+        await stop.CancelAsync();
+        long? whole = null;
+        try { whole = await pumping; }
+        catch (Exception e) when (e is OperationCanceledException or IOException) { /* the target's word below is the reason */ }
+        if (await listening is not { } early) return null;
+        // After a short stream its answer may come before we noticed that our END had gone out.
+        return whole is { } sent ? new Sent(sent, early.SyncUs) : throw new InvalidDataException($"the target called snapshot {what.Volume.Snapshot} complete before it was sent");
     }
 
-    private async Task Write(int size, CancellationToken cancel)
+    /// <summary>
+    /// Puts the stream where the target is, and tells it so. The driver that still sends goes on; else it sends again from the beginning, and what the target
+    /// has is only compared: the same two snapshots make the same stream. Where it does not agree, everything goes once more.
+    /// </summary>
+    private async Task<long> PlaceStream(Outgoing what, Accept accept, IVolumeDriver driver, CancellationToken cancel)
     {
-        try { await _channel.WriteData(size, cancel); }
-        catch (IOException e) { throw new ConnectionBroken(e); }
+        // Checked before anything starts: what the target says decides what runs here.
+        var format = new StreamFormat(accept.Format ?? StreamFormat.BtrfsSend1.Name);
+        driver.Abilities.Require(format, driver.Name);
+        OutStream Anew() => new(driver, new(what.Volume.Name), new(what.Volume.Snapshot), accept.Base is null ? null : new SnapshotName(accept.Base), format);
+        var first = !what.Accepted;
+        what.Accepted = true;
+        var offset = accept.Offset;
+        if (what.Stream is null || what.Stream.Base != accept.Base || what.Stream.Format != format || !what.Stream.GoBackTo(offset, accept.Proof))
+        {
+            await what.NewStream(Anew());
+            if (offset > 0 && !await what.Stream!.Skip(offset, accept.Proof, cancel))
+            {
+                await what.NewStream(Anew());
+                offset = 0;
+            }
+        }
+        if (accept.Offset > 0) await _channel.Write(FrameType.From, new From(offset), TransferJson.Default.From, cancel);
+        if (first) what.Resumed = offset;
+        return offset;
+    }
+
+    private async Task<long> Pump(Outgoing what, Credit credit, TimeProvider time, CancellationToken stop, CancellationToken cancel)
+    {
+        var stream = what.Stream!;
+        var report = new Report(what, time, what.Confirmed);
+        foreach (var kept in stream.Unconfirmed())
+        {
+            await credit.TakeAll(kept.Bytes, stop);
+            await Write(what, kept, report, cancel);
+        }
+        while (await stream.Ready(stop) is > 0 and var ready)
+        {
+            var size = await credit.Take(Math.Min(ready, what.Limit.Piece), stop);
+            await Write(what, stream.Take(size), report, cancel);
+        }
+        await _channel.Write(FrameType.End, new End(stream.Length, stream.Proof), TransferJson.Default.End, cancel);
+        report.Done();
+        return stream.Length;
+    }
+
+    private async Task Write(Outgoing what, Chunk chunk, Report report, CancellationToken cancel)
+    {
+        await what.Limit.Take(chunk.Bytes, cancel);
+        what.Written += chunk.Bytes;
+        what.Wire += chunk.FrameLength;
+        await _channel.WriteSealed(chunk.Frame.AsMemory(0, chunk.FrameLength), cancel);
+        Volatile.Write(ref _sent, chunk.End);
+        report.Add(chunk.Bytes);
     }
 
     /// <summary>Until the target's last word. Null: it asks to begin again.</summary>
@@ -139,7 +196,12 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
         {
             var header = await _channel.ReadHeader(cancel);
             if (header.Type != FrameType.Credit) return await Ending(header, what, cancel);
-            credit.Grant(BinaryPrimitives.ReadInt64BigEndian(await _channel.ReadMessage(header, cancel)));
+            var payload = await _channel.ReadMessage(header, cancel);
+            if (payload.Length != sizeof(long) || BinaryPrimitives.ReadInt64BigEndian(payload) is not (> 0 and <= Ring.Bytes and var granted)) throw new InvalidDataException("a credit of the target cannot be");
+            // Never what has not gone out: its buffer would be used again while it is being written.
+            what.Confirmed = Math.Min(what.Confirmed + granted, Volatile.Read(ref _sent));
+            what.Stream?.Confirm(what.Confirmed);
+            credit.Grant(granted);
         }
     }
 
@@ -181,19 +243,17 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
         _channel.Dispose();
     }
 
-    private sealed class ConnectionBroken(IOException cause) : IOException(cause.Message, cause);
-
     /// <summary>Progress of one volume, at most four times a second and once at the end.</summary>
-    private sealed class Report(Outgoing what, TimeProvider time)
+    private sealed class Report(Outgoing what, TimeProvider time, long from)
     {
         private readonly long _began = time.GetTimestamp();
         private long _last = time.GetTimestamp();
 
-        public long Bytes { get; private set; }
+        private long _sent;
 
         public void Add(int bytes)
         {
-            Bytes += bytes;
+            _sent += bytes;
             var now = time.GetTimestamp();
             if (time.GetElapsedTime(_last, now) < ProgressEvery) return;
             _last = now;
@@ -205,7 +265,7 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
         private void Say(string doing)
         {
             var seconds = time.GetElapsedTime(_began).TotalSeconds;
-            what.Progress(new() { MoveId = what.Move, Volume = what.Volume.Name, Round = what.Round.Number, Bytes = Bytes, BytesPerSecond = seconds > 0 ? (long)(Bytes / seconds) : 0, Doing = doing });
+            what.Progress(new() { MoveId = what.Move, Volume = what.Volume.Name, Round = what.Round.Number, Bytes = from + _sent, BytesPerSecond = seconds > 0 ? (long)(_sent / seconds) : 0, Doing = doing });
         }
     }
 }

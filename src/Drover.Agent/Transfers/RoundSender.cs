@@ -25,11 +25,13 @@ public sealed class RoundSender(AgentOptions options, IVolumeDriver driver, Time
             var at = time.GetUtcNow();
             var limit = new RateLimit(round.BytesPerSecond, time);
             var sendBegan = time.GetTimestamp();
-            var sent = await Task.WhenAll(round.Volumes.Select((volume, i) => SendOne(dialled[i], new(round, moveId, volume, snapshots[i], limit, progress), stop)));
+            var all = round.Volumes.Select((volume, i) => new Outgoing(round, moveId, volume, snapshots[i], limit, progress)).ToList();
+            var sent = await Task.WhenAll(all.Select((what, i) => SendOne(dialled[i], what, stop)));
             return new()
             {
                 Bytes = sent.Sum(s => s.Bytes), ElapsedUs = Us(time.GetElapsedTime(began)), SnapshotUs = Us(snapshotTime), SendUs = Us(time.GetElapsedTime(sendBegan)),
                 SyncUs = sent.Select(s => s.SyncUs).DefaultIfEmpty().Max(), SnapshotAtUnixMs = at.ToUnixTimeMilliseconds(),
+                WireBytes = all.Sum(w => w.Wire), ResentBytes = all.Zip(sent, (w, s) => Math.Max(0, w.Written + w.Resumed - s.Bytes)).Sum(), ResumedBytes = all.Sum(w => w.Resumed), Redials = all.Sum(w => w.Redials),
             };
         }
         catch (Exception e) when (e is not (RoundFailed or OperationCanceledException))
@@ -72,8 +74,8 @@ public sealed class RoundSender(AgentOptions options, IVolumeDriver driver, Time
         {
             var transfer = await dialled;
             var here = await driver.Inspect(new(what.Volume.Name), stop.Token);
-            var basis = here?.Snapshots.FirstOrDefault(s => s.Name.Value == what.Volume.Base && what.Volume.Base.Length > 0);
-            return await transfer.Send(what, basis, driver, time, stop.Token);
+            what.Basis = here?.Snapshots.FirstOrDefault(s => s.Name.Value == what.Volume.Base && what.Volume.Base.Length > 0);
+            return await new Persistence(what, driver, _identity, time, log).Send(transfer, stop.Token);
         }
         catch
         {
@@ -81,6 +83,7 @@ public sealed class RoundSender(AgentOptions options, IVolumeDriver driver, Time
             await stop.CancelAsync();
             throw;
         }
+        finally { await what.DisposeAsync(); }
     }
 
     private static void Require(VolumeOutcome outcome)

@@ -25,47 +25,55 @@ public sealed class TicketKey
         _key is { } key ? key.VerifyData(data, signature, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation) : null;
 }
 
-/// <summary>Checks tickets on the node that receives.</summary>
-/// <remarks>Used nonces are kept in memory until their ticket ends; a ticket is refused when it ends more than <see cref="LongestLife"/> from now, so the
-/// memory is bounded. After a restart of the agent a ticket that has not ended could be shown again by the same node, which could only repeat what it was
-/// allowed: the same snapshot under the same name.</remarks>
-internal sealed class TicketDesk(TicketKey key, string node, TimeProvider time)
+/// <summary>What a ticket allows here.</summary>
+/// <param name="Again">It was used before: good only where the same greeting's receive still waits.</param>
+/// <param name="Kept">Settled when it is known on disk as used.</param>
+internal sealed record Admission(Ticket Ticket, bool Again, Task Kept);
+
+/// <summary>Why not. <paramref name="Event"/>: what the operator is told, where it is about identity.</summary>
+internal sealed record Rejection(Refuse Say, string? Event);
+
+/// <summary>Checks tickets on the node that receives. A ticket is refused when it ends more than <see cref="LongestLife"/> from now, so the memory of used ones is bounded.</summary>
+internal sealed class TicketDesk(TicketKey key, string node, UsedTickets used, TimeProvider time)
 {
     public static readonly TimeSpan LongestLife = TimeSpan.FromHours(24);
-    private const int MostNonces = 100_000;
-    private readonly Dictionary<string, long> _used = [];
+    public static readonly Rejection UsedBefore = new(new("the ticket was used before: the control plane gives a new one with the next try", "retry"), "ticket-reused");
 
-    /// <summary>Null when the ticket allows this; else why not.</summary>
+    /// <summary>The admission, or why not.</summary>
     /// <param name="peer">Name in the peer's certificate.</param>
-    public Refuse? Check(Hello hello, string peer, out Ticket? ticket)
+    public Rejection? Check(Hello hello, string peer, out Admission? admission)
     {
-        ticket = null;
-        if (!TryRead(hello.Ticket, out var data, out var signature)) return Refused("the ticket is not of the agreed form");
+        admission = null;
+        if (!TryRead(hello.Ticket, out var data, out var signature)) return Refused("ticket-forged", "the ticket is not of the agreed form");
         switch (key.Verify(data, signature))
         {
-            case null: return new("this node has not met its control plane yet and cannot check tickets: repeat in a moment", "retry");
-            case false: return Refused("the ticket is not signed by this cluster's control plane");
+            case null: return new(new("this node has not met its control plane yet and cannot check tickets: repeat in a moment", "retry"), null);
+            case false: return Refused("ticket-forged", "the ticket is not signed by this cluster's control plane");
         }
+        Ticket ticket;
         try { ticket = FrameChannel.Parse(data, TransferJson.Default.Ticket); }
-        catch (InvalidDataException e) { return Refused(e.Message); }
-        if (ticket.Source != peer) return Refused($"the ticket is for node {ticket.Source}, it was shown by {peer}");
-        if (ticket.Target != node) return Refused($"the ticket is for target {ticket.Target}, this is {node}");
+        catch (InvalidDataException e) { return Refused("ticket-forged", e.Message); }
+        if (ticket.Source != peer) return Refused("ticket-foreign", $"the ticket is for node {ticket.Source}, it was shown by {peer}");
+        if (ticket.Target != node) return Refused("ticket-foreign", $"the ticket is for target {ticket.Target}, this is {node}");
         if ((ticket.Volume, ticket.Snapshot, ticket.Epoch) != (hello.Volume, hello.Snapshot, hello.Epoch))
-            return Refused($"the ticket allows {ticket.Volume}/{ticket.Snapshot} at epoch {ticket.Epoch}, not {hello.Volume}/{hello.Snapshot} at epoch {hello.Epoch}");
-        return Spend(ticket);
+            return Refused("ticket-foreign", $"the ticket allows {ticket.Volume}/{ticket.Snapshot} at epoch {ticket.Epoch}, not {hello.Volume}/{hello.Snapshot} at epoch {hello.Epoch}");
+        return Spend(ticket, out admission);
     }
 
-    private Refuse? Spend(Ticket ticket)
+    private Rejection? Spend(Ticket ticket, out Admission? admission)
     {
+        admission = null;
         var now = time.GetUtcNow().ToUnixTimeSeconds();
-        if (ticket.NotAfter < now) return new("the ticket has ended: the control plane gives a new one with the next try; where that ends too, check the clocks of both machines", "retry");
-        if (ticket.NotAfter > now + (long)LongestLife.TotalSeconds) return Refused("the ticket lasts longer than a day: refused; check the clocks");
-        if (string.IsNullOrEmpty(ticket.Nonce)) return Refused("the ticket has no nonce");
-        lock (_used)
+        if (ticket.NotAfter < now)
+            return new(new("the ticket has ended: the control plane gives a new one with the next try; where that ends too, check the clocks of both machines", "retry"), "ticket-stale");
+        if (ticket.NotAfter > now + (long)LongestLife.TotalSeconds) return Refused("ticket-forged", "the ticket lasts longer than a day: refused; check the clocks");
+        switch (used.Use(ticket.Nonce ?? "", ticket.NotAfter, out var kept))
         {
-            foreach (var (nonce, end) in _used) if (end < now) _used.Remove(nonce);
-            if (_used.Count >= MostNonces) return new("too many tickets in one day: repeat later", "retry");
-            return _used.TryAdd(ticket.Nonce, ticket.NotAfter) ? null : new("the ticket was used before: the control plane gives a new one with the next try", "retry");
+            case TicketUse.NoNonce: return Refused("ticket-forged", "the ticket has no nonce of the agreed form");
+            case TicketUse.TooMany: return new(new("too many tickets in one day: repeat later", "retry"), null);
+            case var use:
+                admission = new(ticket, use == TicketUse.Again, kept);
+                return null;
         }
     }
 
@@ -78,5 +86,5 @@ internal sealed class TicketDesk(TicketKey key, string node, TimeProvider time)
         return true;
     }
 
-    private static Refuse Refused(string error) => new(error, "refused");
+    private static Rejection Refused(string what, string error) => new(new(error, "refused"), what);
 }

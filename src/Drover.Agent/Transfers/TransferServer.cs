@@ -2,20 +2,33 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
+using Drover.Agent.Reconcile;
 using Drover.Agent.Volumes;
+using Drover.Core;
 
 #pragma warning disable RS0030 // the adapter that owns the transfer protocol's sockets
 
 namespace Drover.Agent.Transfers;
 
-/// <summary>Receives snapshots from other agents, on this node's address and transfer port, by <c>proto/drover/agent/v1/transfer.md</c>.</summary>
-public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, TicketKey key, TimeProvider time, ILogger<TransferServer> log) : BackgroundService
+/// <summary>What is arriving at this node.</summary>
+public interface IArrivals
 {
-    private const int MostConnections = 32;
+    /// <summary>Ends what arrives for this volume, with a connection or waiting for one; nothing unfinished is left when it returns.</summary>
+    Task CallOff(VolumeName volume, CancellationToken cancel);
+}
+
+/// <summary>Receives snapshots from other agents, on this node's address and transfer port, by <c>proto/drover/agent/v1/transfer.md</c>.</summary>
+public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, TicketKey key, IObservations observations, TimeProvider time, ILogger<TransferServer> log)
+    : BackgroundService, IArrivals
+{
+    private const int MostConnections = 32, MostParked = 8;
+    /// <summary>How long what arrived is kept for its sender to come back after the connection broke.</summary>
+    public static readonly TimeSpan ParkFor = TimeSpan.FromSeconds(120);
     private static readonly TimeSpan HandshakeTime = TimeSpan.FromSeconds(10), AcceptAgain = TimeSpan.FromSeconds(1);
     private readonly ClusterIdentity _identity = new(options.Certificates);
-    private readonly TicketDesk _desk = new(key, options.Node, time);
-    private readonly VolumeTurns _turns = new();
+    private readonly ReceivingParts _parts = new(
+        driver, new TicketDesk(key, options.Node, new UsedTickets(Path.Combine(options.StateFolder, "used-tickets"), time), time), new VolumeTurns(),
+        new Receptions(time, ParkFor, MostParked, log), new RefusalReports(observations, time), time, log);
     private readonly SemaphoreSlim _slots = new(MostConnections, MostConnections);
     private readonly TaskCompletionSource<int> _port = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -40,6 +53,15 @@ public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, T
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested) { /* told to stop */ }
         // Every slot free again: no transfer is left that could still write.
         for (var i = 0; i < MostConnections - 1; i++) await _slots.WaitAsync(CancellationToken.None);
+        await _parts.Receptions.DisposeAsync();
+    }
+
+    internal Receptions Receptions => _parts.Receptions;
+
+    public async Task CallOff(VolumeName volume, CancellationToken cancel)
+    {
+        using var turn = await _parts.Turns.Take(volume, cancel);
+        await _parts.Receptions.Drop(volume, new IOException("the move was undone"));
     }
 
     private Socket Open()
@@ -76,12 +98,13 @@ public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, T
                 await tls.AuthenticateAsServerAsync(_identity.Server(), both.Token);
             var peer = ClusterIdentity.NameOf(tls.RemoteCertificate) ?? throw new AuthenticationException("no certificate");
             using var channel = new FrameChannel(tls);
-            await new IncomingTransfer(channel, peer, driver, _desk, _turns, time, log).Run(stopping);
+            await new IncomingTransfer(channel, peer, _parts).Run(stopping);
             await tls.ShutdownAsync();
         }
         catch (Exception e) when (e is IOException or AuthenticationException or InvalidDataException or OperationCanceledException or SocketException)
         {
             log.LogWarning("transfer from {From} ended: {Why}", from, e.Message);
+            if (e is AuthenticationException) _parts.Reports.Tell("certificate", ((from as IPEndPoint)?.Address ?? IPAddress.None).ToString(), e.Message);
         }
         catch (Exception e)
         {

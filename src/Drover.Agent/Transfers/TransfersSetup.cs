@@ -6,6 +6,7 @@ public static class TransfersSetup
     public static IServiceCollection AddTransfers(this IServiceCollection services, AgentOptions options) => services
         .AddSingleton<TicketKey>()
         .AddSingleton(s => ActivatorUtilities.CreateInstance<TransferServer>(s, options))
+        .AddSingleton<IArrivals>(s => s.GetRequiredService<TransferServer>())
         .AddHostedService(s => s.GetRequiredService<TransferServer>())
         .AddSingleton<IRoundSender>(s => ActivatorUtilities.CreateInstance<RoundSender>(s, options));
 }

@@ -10,7 +10,7 @@ internal static class Wire
     // From linux/tcp.h: .NET has no name for it.
     private const int TcpLevel = 6, TcpUserTimeout = 18;
     /// <summary>A target whose disk stands still stops reading, which counts too: so the patient one where nobody waits for the end.</summary>
-    private static readonly TimeSpan Patient = TimeSpan.FromSeconds(60), Urgent = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Patient = TimeSpan.FromSeconds(60), Urgent = TimeSpan.FromSeconds(8);
 
     /// <param name="urgent">The app stands still meanwhile: a dead link is given up soon.</param>
     public static async Task<NetworkStream> Dial(string address, int port, bool urgent, CancellationToken cancel)

@@ -89,6 +89,9 @@ public sealed partial class AgentLinkService(
             case FromAgent.KindOneofCase.Log:
                 connections.Log(session, said.Log);
                 return Task.CompletedTask;
+            case FromAgent.KindOneofCase.RefusedIdentity:
+                log.AgentRefused(session.Node.Value, said.RefusedIdentity.Peer, said.RefusedIdentity.Kind, said.RefusedIdentity.Reason, said.RefusedIdentity.More);
+                return Task.CompletedTask;
             default:
                 // A kind of a newer agent, or a second Hello: nothing this version could act on.
                 log.AgentSaidUnknown(session.Node.Value, said.KindCase.ToString());
@@ -170,4 +173,7 @@ internal static partial class AgentLinkLog
 
     [LoggerMessage(102, LogLevel.Warning, "Agent of {Node} sent what this version does not know ({Kind}); it was ignored")]
     public static partial void AgentSaidUnknown(this ILogger log, string node, string kind);
+
+    [LoggerMessage(103, LogLevel.Warning, "Agent of {Node} let {Peer} not in ({Kind}): {Reason}; {More} more like it")]
+    public static partial void AgentRefused(this ILogger log, string node, string peer, string kind, string reason, int more);
 }

@@ -54,6 +54,7 @@ public sealed class TicketTests
         await using var pair = await TransferPair.Open();
         var ticket = pair.Ticket("s1");
         await pair.Send(pair.Round("s1", ticket: ticket));
+        await pair.Until(r => r.Count == 0);
         var failed = await Assert.ThrowsAsync<RoundFailed>(() => pair.Send(pair.Round("s1", ticket: ticket)));
         Assert.Equal(StepErrorKind.Retry, failed.Kind);
         Assert.Contains("used before", failed.Message, StringComparison.Ordinal);
@@ -85,5 +86,38 @@ public sealed class TicketTests
         round.TargetNode = "node9";
         Assert.Equal(StepErrorKind.Operator, (await Assert.ThrowsAsync<RoundFailed>(() => pair.Send(round))).Kind);
         Assert.Empty(await pair.Arrived());
+    }
+
+    [Fact]
+    public async Task A_used_ticket_stays_used_when_the_target_starts_again()
+    {
+        await using var pair = await TransferPair.Open();
+        var ticket = pair.Ticket("s1");
+        await pair.Send(pair.Round("s1", ticket: ticket));
+        await pair.RestartTarget();
+        Assert.Contains("used before", (await Assert.ThrowsAsync<RoundFailed>(() => pair.Send(pair.Round("s1", ticket: ticket)))).Message, StringComparison.Ordinal);
+        // A fresh one still serves.
+        await pair.Send(pair.Round("s1"));
+    }
+
+    [Fact]
+    public async Task Who_was_refused_and_why_is_told_to_the_control_plane_once_for_many()
+    {
+        await using var pair = await TransferPair.Open();
+        for (var i = 0; i < 5; i++) await IsRefused(pair, pair.Ticket("s1", source: "node3"), "node3");
+        var told = (await pair.Told.Until(m => m.RefusedIdentity is not null)).RefusedIdentity;
+        Assert.Equal(("ticket-foreign", "node1"), (told.Kind, told.Peer));
+        Assert.Contains("node3", told.Reason, StringComparison.Ordinal);
+        Assert.Single(pair.Told.All, m => m.RefusedIdentity is not null);
+        await IsRefused(pair, "nonsense", "form");
+        Assert.Equal("ticket-forged", (await pair.Told.Until(m => m.RefusedIdentity is { Kind: "ticket-forged" })).RefusedIdentity.Kind);
+    }
+
+    [Theory]
+    [InlineData("a b"), InlineData("a\\nb"), InlineData("")]
+    public async Task A_nonce_that_could_not_be_kept_is_refused(string nonce)
+    {
+        await using var pair = await TransferPair.Open();
+        await IsRefused(pair, pair.Ticket("s1", nonce: nonce), "nonce");
     }
 }

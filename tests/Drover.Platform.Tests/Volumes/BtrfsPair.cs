@@ -5,6 +5,7 @@ using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
 using Drover.Core;
 using Drover.Testing;
+using Drover.Testing.Agents;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Drover.Platform.Tests.Volumes;
@@ -14,13 +15,14 @@ internal sealed class BtrfsPair : IAsyncDisposable
 {
     public static readonly VolumeName Db = new("db");
     private readonly TestCertificates _cluster = new();
+    private readonly TemporaryFolder _state = new();
     private TransferServer _server = null!;
     private int _nonce;
 
     public LoopPool Source { get; private set; } = null!;
     public LoopPool Target { get; private set; } = null!;
     public RoundSender Sender { get; private set; } = null!;
-    private int Port { get; set; }
+    public int Port { get; set; }
 
     public static async Task<BtrfsPair> Open(long mebibytes = 512, IHostCommands? sourceCommands = null)
     {
@@ -29,8 +31,8 @@ internal sealed class BtrfsPair : IAsyncDisposable
         await pair.Target.Driver.Recover(default);
         var key = new TicketKey();
         key.Set(pair._cluster.TicketKeyPem);
-        pair._server = new(pair.Options("node2"), pair.Target.Driver, key, TimeProvider.System, NullLogger<TransferServer>.Instance);
-        pair.Sender = new(pair.Options("node1"), pair.Source.Driver, TimeProvider.System, NullLogger<RoundSender>.Instance);
+        pair._server = new(pair.Options("node2"), pair.Target.Driver, key, new ToldObservations(), TimeProvider.System, NullLogger<TransferServer>.Instance);
+        pair.RestartSource();
         await pair._server.StartAsync(default);
         pair.Port = await pair._server.Port;
         await pair.Source.Driver.CreateEmpty(Db, new(1), default);
@@ -38,18 +40,21 @@ internal sealed class BtrfsPair : IAsyncDisposable
         return pair;
     }
 
-    public Task<RoundOutcome> Send(string snapshot, string basis = "", bool final = false)
+    /// <summary>The sender's agent starts again: it knows nothing of what it sent.</summary>
+    public void RestartSource() => Sender = new(Options("node1"), Source.Driver, TimeProvider.System, NullLogger<RoundSender>.Instance);
+
+    public Task<RoundOutcome> Send(string snapshot, string basis = "", bool final = false, Action<StepProgress>? progress = null, CancellationToken cancel = default)
     {
         var round = new SendRound { Number = 1, Final = final, TargetAddress = "127.0.0.1", TargetPort = Port, TargetNode = "node2" };
         var end = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds() + 600;
         var ticket = _cluster.Ticket($$"""{"move":"m1","volume":"db","epoch":1,"snapshot":"{{snapshot}}","source":"node1","target":"node2","notAfter":{{end}},"nonce":"n{{++_nonce}}"}""");
         round.Volumes.Add(new RoundVolume { Name = "db", Epoch = 1, Snapshot = snapshot, Base = basis, Ticket = ticket });
-        return Sender.Send(round, "m1", _ => { }, default);
+        return Sender.Send(round, "m1", progress ?? (_ => { }), cancel);
     }
 
     private AgentOptions Options(string node) => new()
     {
-        Node = node, Control = new("https://127.0.0.1:1"), Address = "127.0.0.1", TransferPort = 0, Certificates = _cluster.Of(node), Pool = "/nowhere",
+        Node = node, Control = new("https://127.0.0.1:1"), Address = "127.0.0.1", TransferPort = 0, Certificates = _cluster.Of(node), Pool = "/nowhere", StateFolder = _state.File(node),
     };
 
     public async ValueTask DisposeAsync()
@@ -59,6 +64,7 @@ internal sealed class BtrfsPair : IAsyncDisposable
         await Source.DisposeAsync();
         await Target.DisposeAsync();
         _cluster.Dispose();
+        _state.Dispose();
     }
 }
 

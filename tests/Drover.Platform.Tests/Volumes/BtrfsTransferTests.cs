@@ -2,6 +2,7 @@ using Drover.Agent.Transfers;
 using Drover.Agent.Volumes;
 using Drover.Core;
 using Drover.Testing;
+using Drover.Testing.Transfers;
 using Xunit;
 
 #pragma warning disable RS0030 // one test needs a process of its own
@@ -56,6 +57,54 @@ public sealed class BtrfsTransferTests(ITestOutputHelper output)
         Assert.Null(await pair.Target.Driver.Inspect(Db, default));
         await pair.Send("s1");
         Assert.True((await pair.Target.Driver.Promote(Db, new("s1"), new(2), default)).Ok);
+        Assert.Equal(pair.Source.Contents(Db, new(1)), pair.Target.Contents(Db, new(2)));
+    }
+
+    [Theory]
+    [InlineData(10), InlineData(50), InlineData(90)]
+    public async Task A_cut_on_the_way_sends_at_most_a_tenth_again(int percent)
+    {
+        const int size = 120_000_000;
+        await using var pair = await BtrfsPair.Open();
+        for (var i = 0; i < 4; i++) pair.Source.Write(Db, $"f{i}", Noise(size / 4, i));
+        await using var proxy = CuttingProxy.Open(pair.Port, (long)size * percent / 100);
+        pair.Port = proxy.Port;
+        var outcome = await pair.Send("s1");
+        output.WriteLine($"cut at {percent} %: {outcome.Bytes} bytes, {outcome.ResentBytes} sent again, {outcome.WireBytes} on the wire");
+        Assert.Equal(1, outcome.Redials);
+        Assert.InRange(outcome.ResentBytes, 0, outcome.Bytes / 10);
+        Assert.True((await pair.Target.Driver.Promote(Db, new("s1"), new(2), default)).Ok);
+        Assert.Equal(pair.Source.Contents(Db, new(1)), pair.Target.Contents(Db, new(2)));
+    }
+
+    /// <summary>Also for a difference: the second time `btrfs send` runs, it makes the same stream, and what the target has is not sent.</summary>
+    [Theory]
+    [InlineData(false), InlineData(true)]
+    public async Task A_sender_that_started_again_compares_and_goes_on(bool difference)
+    {
+        const int size = 60_000_000;
+        await using var pair = await BtrfsPair.Open();
+        pair.Source.Write(Db, "a", Noise(1_000_000, 1));
+        if (difference) await pair.Send("s0");
+        pair.Source.Write(Db, "b", Noise(size, 2));
+        var straight = pair.Port;
+        await using (var proxy = CuttingProxy.OpenOnce(pair.Port, size * 9 / 10))
+        {
+            pair.Port = proxy.Port;
+            using var stop = new CancellationTokenSource();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pair.Send("s1", difference ? "s0" : "",
+                progress: p => { if (p.Doing.Contains("dialling again", StringComparison.Ordinal)) stop.Cancel(); }, cancel: stop.Token));
+        }
+        pair.Port = straight;
+        // What is written beside it meanwhile changes nothing in the stream of a snapshot.
+        pair.Source.Write(Db, "c", Noise(5_000_000, 3));
+        pair.RestartSource();
+        var outcome = await pair.Send("s1", difference ? "s0" : "");
+        output.WriteLine($"{outcome.Bytes} bytes, {outcome.ResumedBytes} were there, {outcome.WireBytes} on the wire");
+        Assert.InRange(outcome.ResumedBytes, size / 2, size);
+        Assert.InRange(outcome.WireBytes, 1, outcome.Bytes - outcome.ResumedBytes + 100_000);
+        await pair.Send("s2", "s1");
+        Assert.True((await pair.Target.Driver.Promote(Db, new("s2"), new(2), default)).Ok);
         Assert.Equal(pair.Source.Contents(Db, new(1)), pair.Target.Contents(Db, new(2)));
     }
 

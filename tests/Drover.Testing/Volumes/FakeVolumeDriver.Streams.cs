@@ -63,6 +63,7 @@ public sealed partial class FakeVolumeDriver
             if (from is { } name && !known.TryGetValue(name, out parent)) throw new BaseUnusable($"snapshot {name} of volume {volume} is not here");
             var old = parent?.Tree.Files ?? [];
             var fresh = sent.Tree.Files.Where(f => !old.TryGetValue(f.Key, out var o) || !ReferenceEquals(o, f.Value)).ToList();
+            if (Unsteady && _sends++ % 2 > 0) fresh.Reverse();
             var gone = old.Keys.Where(k => !sent.Tree.Files.ContainsKey(k)).ToList();
             var memory = new MemoryStream();
             var writer = new BinaryWriter(memory);

@@ -22,6 +22,10 @@ public sealed partial class FakeVolumeDriver(FakePool pool, IChance chance, stri
     /// <summary>Called for each piece of a stream that is being sent, with the bytes sent before it; tests break sends here.</summary>
     public Action<long> Sending { get; set; } = static _ => { };
 
+    /// <summary>Every second stream of a snapshot holds its files the other way round.</summary>
+    public bool Unsteady { get; set; }
+    private int _sends;
+
     public FakePool Pool => pool;
     public string Name { get; init; } = "btrfs";
 

@@ -1,0 +1,48 @@
+using System.Net.Sockets;
+using Drover.Agent.Volumes;
+
+namespace Drover.Agent.Transfers;
+
+/// <summary>Sends one volume's stream over as many connections as it takes: one that breaks is followed by another that goes on where the target is.</summary>
+internal sealed class Persistence(Outgoing what, IVolumeDriver driver, ClusterIdentity identity, TimeProvider time, ILogger log)
+{
+    /// <summary>For so long without any progress. At the end the app stands still: undoing the move brings it back sooner than waiting.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60), UrgentPatience = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100), LongestPause = TimeSpan.FromSeconds(3);
+
+    private readonly TimeSpan _patience = what.Round.Final ? UrgentPatience : Patience;
+
+    /// <param name="first">Belongs to the caller, who closes it.</param>
+    public async Task<Sent> Send(OutgoingTransfer first, CancellationToken cancel)
+    {
+        LinkBroken broken;
+        try { return await first.Send(what, driver, time, cancel); }
+        catch (LinkBroken e) when (what.Accepted) { broken = e; }
+        var (since, reached, pause) = (time.GetTimestamp(), what.Confirmed, TimeSpan.Zero);
+        while (time.GetElapsedTime(since) < _patience)
+        {
+            log.LogWarning("move {Move}: the connection for {Volume}/{Snapshot} to {Target} broke ({Why}): dialling again", what.Move, what.Volume.Name, what.Volume.Snapshot, what.Round.TargetNode, broken.Message);
+            what.Progress(new() { MoveId = what.Move, Volume = what.Volume.Name, Round = what.Round.Number, Bytes = reached, Doing = $"the connection broke, dialling again: {broken.Message}" });
+            if (pause > TimeSpan.Zero) await Task.Delay(pause, time, cancel);
+            pause = TimeSpan.FromTicks(Math.Clamp(pause.Ticks * 2, FirstPause.Ticks, LongestPause.Ticks));
+            try { return await Again(cancel); }
+            catch (LinkBroken e) { broken = e; }
+            catch (NotReached e) { broken = new LinkBroken(e.InnerException!); }
+            if (what.Confirmed <= reached) continue;
+            (since, reached, pause) = (time.GetTimestamp(), what.Confirmed, TimeSpan.Zero);
+        }
+        throw broken;
+    }
+
+    private async Task<Sent> Again(CancellationToken cancel)
+    {
+        what.Redials++;
+        OutgoingTransfer transfer;
+        try { transfer = await OutgoingTransfer.Dial(what.Round, identity, time, _patience, cancel); }
+        // An agent that starts again refuses at first. One that turns out to be somebody else is not tried again.
+        catch (Exception e) when (e is SocketException or IOException) { throw new NotReached(e); }
+        await using (transfer) return await transfer.Send(what, driver, time, cancel);
+    }
+
+    private sealed class NotReached(Exception cause) : Exception(cause.Message, cause);
+}
