@@ -102,7 +102,7 @@ internal sealed class FrameChannel(Stream stream) : IDisposable
     private static async Task OnLink(ValueTask io)
     {
         try { await io; }
-        catch (Exception e) when (e is IOException or ObjectDisposedException) { throw new LinkBroken(e); }
+        catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException) { throw new LinkBroken(e); }
     }
 
     public void Dispose()

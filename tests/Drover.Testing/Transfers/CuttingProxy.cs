@@ -13,7 +13,7 @@ public sealed class CuttingProxy : IAsyncDisposable
     private readonly int _server;
     private readonly Queue<long> _cuts;
     private long _flipAt;
-    private (TcpClient, TcpClient)? _current;
+    private (Socket, Socket)? _current;
     private Task _work = Task.CompletedTask;
 
     private CuttingProxy(int server, long flipAt, long[] cuts) => (_server, _flipAt, _cuts) = (server, flipAt, new(cuts));
@@ -41,8 +41,8 @@ public sealed class CuttingProxy : IAsyncDisposable
     public void Cut()
     {
         var (client, there) = _current!.Value;
-        client.Client.Close(0);
-        there.Client.Close(0);
+        client.Close(0);
+        there.Close(0);
     }
 
     private async Task PassAll()
@@ -69,7 +69,7 @@ public sealed class CuttingProxy : IAsyncDisposable
         using (client)
         {
             using var there = new TcpClient();
-            _current = (client, there);
+            _current = (client.Client, there.Client);
             await there.ConnectAsync(IPAddress.Loopback, _server);
             // Whichever side ends first ends both, as one connection would.
             var ways = new[] { Forward(client, there, cutAfter, flipAt), Back(there, client), Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, _end.Token) };
