@@ -1,6 +1,8 @@
 using Drover.Agent.Containers;
 using Drover.Agent.Containers.Docker;
+using Drover.Agent.Guard;
 using Drover.Agent.Host;
+using Drover.Agent.Leases;
 using Drover.Agent.Link;
 using Drover.Agent.Networks;
 using Drover.Agent.Reconcile;
@@ -13,7 +15,10 @@ namespace Drover.Agent;
 
 public static class Program
 {
-    public static async Task<int> Main(string[] args)
+    // Apart, so that the guard loads nothing of what only the agent needs.
+    public static Task<int> Main(string[] args) => args is [GuardProgram.Word, var folder] ? Task.FromResult(GuardProgram.Run(folder)) : Serve(args);
+
+    private static async Task<int> Serve(string[] args)
     {
         if (args is ["--help" or "-h"]) { Console.WriteLine(AgentOptionsReader.Usage); return 0; }
         try
@@ -21,7 +26,8 @@ public static class Program
             var options = AgentOptionsReader.Read(args, Environment.GetEnvironmentVariable, file => File.Exists(file) ? File.ReadAllText(file) : null);
             if (!Environment.IsPrivilegedProcess) throw new OptionsInvalid("drover-agent mounts volumes and makes networks: run it as root");
             using var identity = AgentIdentity.Read(options.Certificates, options.Node);
-            using var host = Build(options, identity);
+            using var seat = AgentSeat.Take(options.StateFolder, new BootClock());
+            using var host = Build(options, identity, seat);
             await host.Services.GetRequiredService<IVolumeDriver>().Recover(CancellationToken.None);
             await host.RunAsync();
             return 0;
@@ -33,7 +39,7 @@ public static class Program
         }
     }
 
-    private static IHost Build(AgentOptions options, AgentIdentity identity)
+    private static IHost Build(AgentOptions options, AgentIdentity identity, AgentSeat seat)
     {
         var builder = Microsoft.Extensions.Hosting.Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
         builder.Logging.AddSimpleConsole(console => { console.SingleLine = true; console.TimestampFormat = "HH:mm:ss.fff "; console.UseUtcTimestamp = true; });
@@ -46,6 +52,7 @@ public static class Program
         // The plugin socket must listen before containers with an overlay start.
         services.AddNetworks(options);
         services.AddReconciling(options);
+        services.AddSingleton(seat).AddLeases(options);
         services.AddSingleton<ITicketKeySink, TicketKeySink>();
         services.AddHostedService<ControlLink>();
         return builder.Build();

@@ -1,6 +1,8 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Drover.ControlPlane.Agents;
+using Drover.Core.Nodes;
 
 namespace Drover.ControlPlane;
 
@@ -8,15 +10,19 @@ namespace Drover.ControlPlane;
 /// <param name="Http">Where the APIs and the console answer, in plain HTTP.</param>
 /// <param name="Agents">Where agents connect, mutual TLS.</param>
 /// <param name="Name">Name of the cluster, shown to people and told to agents.</param>
-public sealed record ControlPlaneOptions(string Data, IPEndPoint Http, IPEndPoint Agents, bool AllowPlainHttp, string Name);
+public sealed record ControlPlaneOptions(string Data, IPEndPoint Http, IPEndPoint Agents, bool AllowPlainHttp, string Name)
+{
+    /// <summary>For how long a node may write without hearing from the control plane.</summary>
+    public TimeSpan Lease { get; init; } = LeaseTerms.Default.Length;
+}
 
 /// <summary>What the command line asks for.</summary>
 public abstract record CommandLine
 {
     public const string Usage =
         """
-        drover-control --data DIR [--http 127.0.0.1:8080] [--agents 127.0.0.1:4524] [--allow-plain-http] [--name drover]
-            runs the control plane
+        drover-control --data DIR [--http 127.0.0.1:8080] [--agents 127.0.0.1:4524] [--allow-plain-http] [--name drover] [--lease 60]
+            runs the control plane; a node that has not heard from it for --lease seconds stops containers with volumes
         drover-control certificate --data DIR --node NAME --address IP --out DIR
             makes ca.pem, node.pem and node.key for the agent of a node
         """;
@@ -33,7 +39,7 @@ public abstract record CommandLine
     {
         if (args.Any(a => a is "--help" or "-h" or "help")) return new Help();
         var certificate = args is ["certificate", ..];
-        string[] known = certificate ? ["--data", "--node", "--address", "--out"] : ["--data", "--http", "--agents", "--name", "--allow-plain-http"];
+        string[] known = certificate ? ["--data", "--node", "--address", "--out"] : ["--data", "--http", "--agents", "--name", "--lease", "--allow-plain-http"];
         var given = new Dictionary<string, string>(StringComparer.Ordinal);
         for (var i = certificate ? 1 : 0; i < args.Count; i++)
         {
@@ -56,7 +62,11 @@ public abstract record CommandLine
         var plain = given.ContainsKey("--allow-plain-http");
         if (!plain && !IPAddress.IsLoopback(http.Address))
             return new Wrong($"--http {http} is reachable from other machines, without encryption and without a password. Use a loopback address, or say --allow-plain-http if only people you trust are on that network");
-        return new Serve(new ControlPlaneOptions(given["--data"], http, agents, plain, given.GetValueOrDefault("--name", "drover")));
+        var (least, most) = (LeaseTerms.Shortest.TotalSeconds, LeaseTerms.Longest.TotalSeconds);
+        var lease = LeaseTerms.Default.Length.TotalSeconds;
+        if (given.TryGetValue("--lease", out var seconds) && !(double.TryParse(seconds, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out lease) && lease >= least && lease <= most))
+            return new Wrong($"--lease '{seconds}' must be seconds from {least} to {most}: for instance 60");
+        return new Serve(new ControlPlaneOptions(given["--data"], http, agents, plain, given.GetValueOrDefault("--name", "drover")) { Lease = TimeSpan.FromSeconds(lease) });
     }
 
     private static CommandLine ParseCertificate(Dictionary<string, string> given)

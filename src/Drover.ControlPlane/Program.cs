@@ -57,7 +57,7 @@ public static class Program
         var cluster = await Cluster.Open(store, time, CancellationToken.None);
         builder.Services.AddSingleton(options).AddSingleton(time).AddSingleton(chance).AddSingleton<ICluster>(cluster).AddSingleton<ITransferTickets>(tickets);
 
-        builder.Services.AddAgents(new AgentLinkOptions(options.Name, tickets.PublicKeyPem, await Term.Next(store), TimeSpan.FromSeconds(5)));
+        builder.Services.AddAgents(new AgentLinkOptions(options.Name, tickets.PublicKeyPem, await Term.Next(store), TimeSpan.FromSeconds(3)) { Lease = new(options.Lease) });
         builder.Services.AddApps();
         builder.Services.AddMoves(DesiredState.For);
         builder.Services.AddEvents();

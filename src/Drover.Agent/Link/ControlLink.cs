@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Drover.Agent.Containers;
+using Drover.Agent.Leases;
 using Drover.Agent.Reconcile;
 using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
@@ -19,12 +20,13 @@ public interface ITicketKeySink
 /// <summary>Keeps one stream to the control plane: orders down, observations up. Dials again for as long as the agent runs.</summary>
 public sealed class ControlLink(
     AgentOptions options, AgentIdentity identity, Outbox outbox, Orders orders, Reconciler reconciler, StepExecutor steps, IVolumeDriver volumes, IContainerRuntime containers,
-    IEnumerable<ITicketKeySink> ticketKeys, NodeFacts facts, TimeProvider time, IChance chance, ILogger<ControlLink> log) : BackgroundService
+    IEnumerable<ITicketKeySink> ticketKeys, NodeFacts facts, NodeLease lease, TimeProvider time, IChance chance, ILogger<ControlLink> log) : BackgroundService
 {
     /// <summary>Log streams that may be open at once, and chunks of each that may wait.</summary>
     private const int LogStreams = 32;
-    private static readonly TimeSpan PingAfter = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan PingAfter = TimeSpan.FromSeconds(4);
     private static readonly TimeSpan MeasureEvery = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(2);
     private readonly ConcurrentDictionary<string, CancellationTokenSource> _logs = new();
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -65,7 +67,7 @@ public sealed class ControlLink(
         welcomed();
         foreach (var sink in ticketKeys) sink.Learn(welcome.TicketKeyPem);
         log.LogInformation("Connected to {Control}, cluster {Cluster}", options.Control, welcome.Cluster);
-        Task[] parts = [Read(call.ResponseStream, over.Token), Write(call.RequestStream, over.Token), Beat(TimeSpan.FromSeconds(Math.Max(1, welcome.HeartbeatSeconds)), over.Token), Measure(over.Token)];
+        Task[] parts = [Read(call.ResponseStream, over.Token), Write(call.RequestStream, over.Token), Beat(TimeSpan.FromSeconds(Math.Max(1, welcome.HeartbeatSeconds)), over.Token), Measure(over.Token), Renew(over.Token)];
         var first = await Task.WhenAny(parts);
         await over.CancelAsync();
         foreach (var open in _logs.Values) await open.CancelAsync();
@@ -75,7 +77,11 @@ public sealed class ControlLink(
 
     private async Task Read(IAsyncStreamReader<ToAgent> from, CancellationToken cancel)
     {
-        while (await from.MoveNext(cancel)) Take(from.Current, cancel);
+        while (await from.MoveNext(cancel))
+        {
+            if (from.Current.KindCase == ToAgent.KindOneofCase.Lease) await lease.Take(from.Current.Lease, cancel);
+            else Take(from.Current, cancel);
+        }
     }
 
     private void Take(ToAgent said, CancellationToken cancel)
@@ -109,6 +115,16 @@ public sealed class ControlLink(
             {
                 Heartbeat = new Heartbeat { Pool = new() { TotalBytes = space.Total.Bytes, FreeBytes = space.Free.Bytes }, AgentMemoryBytes = Environment.WorkingSet },
             });
+        }
+    }
+
+    private async Task Renew(CancellationToken cancel)
+    {
+        while (true)
+        {
+            outbox.Tell(new FromAgent { Lease = lease.Ask() });
+            // Without one it asks often: control may have had a reason to wait.
+            await Task.Delay(lease.MustStop ? AskAgain : lease.Held.Terms.RenewAfter, time, cancel);
         }
     }
 

@@ -8,7 +8,7 @@ using Drover.Core;
 namespace Drover.Agent.Link;
 
 /// <summary>What this node says of itself when it meets the control plane.</summary>
-public sealed class NodeFacts(AgentOptions options, IVolumeDriver volumes, Orders orders, Reconciler reconciler)
+public sealed class NodeFacts(AgentOptions options, IVolumeDriver volumes, Orders orders, Reconciler reconciler, AgentSeat seat)
 {
     private readonly Dictionary<VolumeName, long> _told = [];
 
@@ -20,7 +20,7 @@ public sealed class NodeFacts(AgentOptions options, IVolumeDriver volumes, Order
             Node = options.Node, Hostname = options.Hostname.Length > 0 ? options.Hostname : options.Node, Address = options.Address, TransferPort = options.TransferPort,
             Cpus = options.Cpus > 0 ? options.Cpus : Environment.ProcessorCount,
             MemoryMib = options.MemoryMiB > 0 ? options.MemoryMiB : Math.Floor(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 1024.0 / 1024.0),
-            DiskMib = Math.Floor(space.Total.Bytes / 1024.0 / 1024.0), VolumeDriver = volumes.Name, AgentVersion = Version,
+            DiskMib = Math.Floor(space.Total.Bytes / 1024.0 / 1024.0), VolumeDriver = volumes.Name, AgentVersion = Version, Seat = seat.Id,
             Pool = new() { TotalBytes = space.Total.Bytes, FreeBytes = space.Free.Bytes },
         };
         foreach (var (name, value) in options.Attributes) hello.Attributes[name] = value;

@@ -76,6 +76,7 @@ public sealed class Outbox : IObservations, IDisposable
         FromAgent.KindOneofCase.Progress => $"p:{message.Progress.StepId}:{message.Progress.Volume}",
         FromAgent.KindOneofCase.Result => "r:" + message.Result.StepId,
         FromAgent.KindOneofCase.Heartbeat => "h",
+        FromAgent.KindOneofCase.Lease => "lease",
         _ => null,
     };
 }

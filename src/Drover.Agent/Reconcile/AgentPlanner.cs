@@ -69,7 +69,7 @@ public static class AgentPlanner
         return steps.ToImmutable();
     }
 
-    private static TimeSpan Grace(ContainerView container) =>
+    internal static TimeSpan Grace(ContainerView container) =>
         long.TryParse(container.Labels.GetValueOrDefault(ContainerLabels.Grace), NumberStyles.None, CultureInfo.InvariantCulture, out var ms) ? TimeSpan.FromMilliseconds(ms) : GraceWithoutLabel;
 
     private static ImmutableArray<AgentStep> Run(InstanceSight sight, DesiredInstance wanted)

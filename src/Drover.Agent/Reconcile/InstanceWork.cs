@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Drover.Agent.Containers;
+using Drover.Agent.Leases;
 using Drover.Agent.Networks;
 using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
@@ -12,7 +13,7 @@ public enum WorkOutcome { Done, Waits }
 /// <summary>Carries out the planner's steps for one instance. The caller holds the locks of the instance and its volumes.</summary>
 public sealed class InstanceWork(
     Orders orders, NodeBook book, IContainerRuntime containers, IVolumeDriver volumes, IVolumeOwner owners, IOverlay overlay, IObservations observations,
-    AgentOptions options, TimeProvider time, ILogger<InstanceWork> log)
+    IWriteRight right, AgentOptions options, TimeProvider time, ILogger<InstanceWork> log)
 {
     private const int LastWordsKept = 300;
 
@@ -123,8 +124,10 @@ public sealed class InstanceWork(
                 notes.Promote += time.GetElapsedTime(begun);
                 return await Ready(sight, promote.Volume, promoted, cancel);
             case AgentStep.Unseal unseal:
+                if (await right.Claim([(unseal.Volume, unseal.Epoch)], "", cancel) is { } refusal) return Waits(sight, refusal);
                 return await Ready(sight, unseal.Volume, await volumes.Seal(unseal.Volume, false, unseal.Epoch, cancel), cancel);
             case AgentStep.Mount mount:
+                if (await right.Claim([(mount.Volume, mount.Epoch)], "", cancel) is { } unleased) return Waits(sight, unleased);
                 var mounted = await volumes.Mount(mount.Volume, mount.Epoch, cancel);
                 if (mounted.Ok) await Give(sight.Wanted, mount, cancel);
                 notes.Mount += time.GetElapsedTime(begun);
@@ -158,6 +161,12 @@ public sealed class InstanceWork(
         foreach (var volume in wanted.Volumes)
             if (await book.Replica(new(volume.Name), cancel) is { } replica) replicas[replica.Name] = replica;
         var notes = book.Notes(task);
+        // The last look before the start, after all that takes time.
+        if (await right.Claim([.. wanted.Volumes.Select(v => (new VolumeName(v.Name), new Epoch(v.Epoch)))], container.ContainerId, cancel) is { } unleased)
+        {
+            (notes.WaitsFor, notes.Doing) = (unleased, null);
+            return WorkOutcome.Waits;
+        }
         if (EpochCheck.Refusal(newest, container, now.Volumes, replicas) is { } refusal)
         {
             log.LogWarning("{Refusal}", refusal);

@@ -1,4 +1,5 @@
 using Drover.Agent.Containers;
+using Drover.Agent.Leases;
 using Drover.Agent.Transfers;
 using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
@@ -8,7 +9,8 @@ namespace Drover.Agent.Reconcile;
 
 /// <summary>The steps of a move on this node, under the same locks as the reconciler.</summary>
 public sealed class MoveWork(
-    Orders orders, NodeBook book, InstanceWork instances, IContainerRuntime containers, IVolumeDriver volumes, IRoundSender rounds, KeyedLocks locks, IObservations observations, IArrivals? arrivals = null)
+    Orders orders, NodeBook book, InstanceWork instances, IContainerRuntime containers, IVolumeDriver volumes, IRoundSender rounds, KeyedLocks locks, IObservations observations,
+    IWriteRight right, IArrivals? arrivals = null)
     : IStepWork
 {
     public async Task<StepResult> Do(Step step, Action<StepProgress> progress, CancellationToken cancel)
@@ -219,6 +221,7 @@ public sealed class MoveWork(
             var here = await book.Replica(name, cancel);
             if (unwind.Source && here is { HasLive: true, Sealed: true })
             {
+                if (await right.Claim([(name, new(volume.Epoch))], "", cancel) is { } unleased) throw new StepFailed(StepErrorKind.Retry, $"volume '{name}': {unleased}");
                 var unsealed = await volumes.Seal(name, false, new(volume.Epoch), cancel);
                 if (!unsealed.Ok) throw Failed(volume.Name, unsealed);
             }

@@ -16,6 +16,8 @@ public sealed class TaskNotes
     /// <summary>It ran here, as far as this process saw.</summary>
     public bool Ran { get; set; }
     public bool StoppedByUs { get; set; }
+    /// <summary>Why, where nobody ordered it.</summary>
+    public string? StoppedBecause { get; set; }
     public bool Kill { get; set; }
     /// <summary>Which check failed and how, in words; null unless <see cref="Kill"/>.</summary>
     public string? KillCause { get; set; }
@@ -71,7 +73,7 @@ public static class Observation
     private static (InstanceCondition, string?) Ended(ContainerView container, TaskNotes notes)
     {
         if (notes.Kill) return (InstanceCondition.Failed, $"stopped: {notes.KillCause ?? "a health check failed as often as its limit allows"}");
-        if (notes.StoppedByUs) return (InstanceCondition.Stopped, null);
+        if (notes.StoppedByUs) return (InstanceCondition.Stopped, notes.StoppedBecause);
         var why = container.OutOfMemory ? $"exited with code {container.ExitCode}: it used more than its memory limit; give it more `mem`"
             : container.Error is { } error ? $"exited with code {container.ExitCode}: {error}"
             : $"exited with code {container.ExitCode}";

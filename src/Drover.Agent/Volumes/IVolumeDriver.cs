@@ -44,6 +44,10 @@ public interface IVolumeDriver
     /// <param name="epoch">Of the live data meant; not looked at for <see cref="VolumeAccess.Unmounted"/>.</param>
     Task<VolumeOutcome> Access(VolumeName volume, VolumeAccess wanted, Epoch epoch, CancellationToken cancel);
 
+    /// <summary>Subvolume that the lease's guard makes read-only, without this driver, when this node may not write any more; <see cref="VolumeAccess"/> undoes it.
+    /// Null: this driver has nothing like it, the guard only ends the containers.</summary>
+    string? SealPath(VolumeName volume, Epoch epoch) => null;
+
     /// <summary>Limits what the live data may grow to; null: no limit. Takes hold at once, also while it is mounted.
     /// <see cref="VolumeOutcomeKind.Unable"/> without <see cref="VolumeAbilities.Quotas"/>. <see cref="VolumeOutcomeKind.Conflict"/> when it holds more already.</summary>
     Task<VolumeOutcome> Resize(VolumeName volume, ByteCount? limit, Epoch epoch, CancellationToken cancel);

@@ -69,7 +69,8 @@ public sealed class LabDaemons(HostPrograms programs, LabLayout layout, LabMachi
     }
 
     private (string, IReadOnlyList<string>) ControlCommand(LabPlan plan) => (LabPrograms.Find().Control,
-        ["--data", layout.ControlData, "--http", $"{plan.MasterAddress}:8080", "--agents", $"{plan.MasterAddress}:4524", "--allow-plain-http"]);
+        ["--data", layout.ControlData, "--http", $"{plan.MasterAddress}:8080", "--agents", $"{plan.MasterAddress}:4524", "--allow-plain-http",
+            "--lease", plan.LeaseSeconds.ToString(CultureInfo.InvariantCulture)]);
 
     private (string, IReadOnlyList<string>) DockerCommand(string node)
     {

@@ -7,6 +7,10 @@ namespace Drover.Cli.Lab;
 /// <param name="PoolGiB">Size of each node's volume pool. The file is sparse: it takes what is written.</param>
 public sealed record LabPlan(string Name, string Subnet, int PoolGiB, IReadOnlyList<LabNode> Nodes)
 {
+    /// <summary>For how long a node may write without hearing from the control plane.</summary>
+    public int LeaseSeconds { get; init; } = DefaultLease;
+
+    public const int DefaultLease = 60;
     public const string DefaultName = "lab", DefaultSubnet = "172.16.255.0/24", Master = "master";
     public const int DefaultPoolGiB = 20, MostNodes = 32;
     private const int HostNumber = 1, MasterNumber = 250;

@@ -221,6 +221,12 @@ public sealed class AgentSession(NodeId node, CancellationToken outer) : IDispos
     public bool Ready { get; set; }
     /// <summary>Revision of the state its orders are of.</summary>
     public long Revision { get; set; }
+    /// <summary>Its request for a lease that is not answered yet.</summary>
+    public LeaseRequest? Asked { get; set; }
+    /// <summary>It was ended because nothing more came.</summary>
+    public bool Silent { get; set; }
+    /// <summary>When the last word of it came.</summary>
+    public DateTimeOffset Heard { get; set; }
     public IAsyncEnumerable<ToAgent> Orders => _orders.Reader.ReadAllAsync(_ended.Token);
 
     /// <summary>False: it does not take what is sent. Such a connection is ended; the agent gets everything anew on the next.</summary>

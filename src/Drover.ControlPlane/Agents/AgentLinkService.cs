@@ -4,6 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text.RegularExpressions;
 using Drover.Contracts.Agent;
 using Drover.Core;
+using Drover.Core.Nodes;
 using Drover.Core.State;
 using Grpc.Core;
 
@@ -13,11 +14,14 @@ namespace Drover.ControlPlane.Agents;
 /// <param name="TicketKeyPem">Public key of transfer tickets.</param>
 /// <param name="Term">Number of this start of the control plane: makes generations grow over restarts.</param>
 /// <param name="Heartbeat">How often an agent must be heard; after three missed ones it is lost.</param>
-public sealed record AgentLinkOptions(string Cluster, string TicketKeyPem, long Term, TimeSpan Heartbeat);
+public sealed record AgentLinkOptions(string Cluster, string TicketKeyPem, long Term, TimeSpan Heartbeat)
+{
+    public LeaseTerms Lease { get; init; } = LeaseTerms.Default;
+}
 
 /// <summary>The agents' end of the control plane: one stream a node, orders down as commits make them, observations up into decisions.</summary>
 public sealed partial class AgentLinkService(
-    ICluster cluster, AgentConnections connections, AgentLinkOptions options, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<AgentLinkService> log)
+    ICluster cluster, AgentConnections connections, LeaseBook leases, AgentLinkOptions options, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<AgentLinkService> log)
     : AgentLink.AgentLinkBase
 {
     /// <summary>Heartbeats that may be missed.</summary>
@@ -27,13 +31,14 @@ public sealed partial class AgentLinkService(
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
         var hello = await Greeting(requestStream, context, limit.Token);
-        using var session = new AgentSession(new NodeId(hello.Node), limit.Token);
+        await Seat(hello, limit.Token);
+        using var session = new AgentSession(new NodeId(hello.Node), limit.Token) { Heard = time.GetUtcNow() };
         connections.Begin(session);
         try
         {
             // Watched before the state is read: no commit falls between the first orders and the changes.
             var commits = cluster.Watch(session.Ended);
-            await cluster.Decide(state => AgentObservations.Greeted(state, hello, time.GetUtcNow()), session.Ended);
+            await cluster.Decide(state => AgentObservations.Greeted(state, hello, leases.Longest, time.GetUtcNow()), session.Ended);
             log.AgentConnected(hello.Node, hello.Address, hello.AgentVersion, hello.Instances.Count, hello.Volumes.Count);
             await Serve(session, commits, requestStream, responseStream);
         }
@@ -62,12 +67,19 @@ public sealed partial class AgentLinkService(
     private async Task Read(AgentSession session, IAsyncStreamReader<FromAgent> incoming)
     {
         var allowed = options.Heartbeat * Misses;
-        await using var silence = time.CreateTimer(_ => session.End($"nothing was heard for {allowed.TotalSeconds:0} s"), null, allowed, Timeout.InfiniteTimeSpan);
+        await using var silence = time.CreateTimer(_ => Fall(session, allowed), null, allowed, Timeout.InfiniteTimeSpan);
         while (await incoming.MoveNext(session.Ended))
         {
             silence.Change(allowed, Timeout.InfiniteTimeSpan);
+            session.Heard = time.GetUtcNow();
             await Take(session, incoming.Current);
         }
+    }
+
+    private static void Fall(AgentSession session, TimeSpan allowed)
+    {
+        session.Silent = true;
+        session.End($"nothing was heard for {allowed.TotalSeconds:0} s");
     }
 
     private Task Take(AgentSession session, FromAgent said)
@@ -80,6 +92,10 @@ public sealed partial class AgentLinkService(
                 return Decide(session, state => Core.Apps.InstanceLifecycle.Observed(state, session.Node, AgentWords.Instance(said.Instance), time.GetUtcNow()));
             case FromAgent.KindOneofCase.Volume:
                 return Decide(session, state => Core.Volumes.ReplicaLifecycle.Observed(state, session.Node, AgentWords.Replica(said.Volume), time.GetUtcNow()));
+            case FromAgent.KindOneofCase.Lease:
+                session.Asked = said.Lease;
+                leases.Serve(session);
+                return Task.CompletedTask;
             case FromAgent.KindOneofCase.Progress:
                 connections.Progress(session, said.Progress);
                 return Task.CompletedTask;
@@ -116,6 +132,7 @@ public sealed partial class AgentLinkService(
         var whole = ordered.Clone();
         whole.Generation = Generation(state);
         connections.Ready(session, whole, state.Revision);
+        leases.Serve(session);
         await foreach (var commit in commits)
         {
             if (commit.After.Revision <= state.Revision) continue;
@@ -131,6 +148,7 @@ public sealed partial class AgentLinkService(
                 }
             }
             connections.Ordered(session, commit.After.Revision);
+            leases.Serve(session);
         }
     }
 
@@ -142,7 +160,17 @@ public sealed partial class AgentLinkService(
         if (!connections.Finish(session)) return;
         log.AgentLeft(session.Node.Value, why);
         if (lifetime.ApplicationStopping.IsCancellationRequested) return;
-        await cluster.Decide(state => connections.HasSession(session.Node) ? false : AgentObservations.Lost(state, session.Node, why, time.GetUtcNow()), CancellationToken.None);
+        await cluster.Decide(state => connections.HasSession(session.Node) ? false : AgentObservations.Lost(state, session.Node, why, session.Silent ? session.Heard : time.GetUtcNow()), CancellationToken.None);
+    }
+
+    /// <summary>One agent a node: a second one is refused as long as the first may write.</summary>
+    private async Task Seat(Hello hello, CancellationToken cancel)
+    {
+        if (leases.Sit(new NodeId(hello.Node), hello.Seat) is not { } refused) return;
+        log.AgentRefused(hello.Node, hello.Address, refused.Why);
+        if (refused.First)
+            await cluster.Decide(_ => Decision.Of(false, [], new ClusterEvent("node.refused", hello.Node, $"an agent at {hello.Address} was refused: {refused.Why}") { Node = new NodeId(hello.Node) }), cancel);
+        throw Refused(StatusCode.AlreadyExists, refused.Why);
     }
 
     private static async Task<Hello> Greeting(IAsyncStreamReader<FromAgent> incoming, ServerCallContext context, CancellationToken cancel)
@@ -170,6 +198,9 @@ internal static partial class AgentLinkLog
 
     [LoggerMessage(101, LogLevel.Information, "Agent of {Node} left: {Why}")]
     public static partial void AgentLeft(this ILogger log, string node, string why);
+
+    [LoggerMessage(103, LogLevel.Warning, "An agent at {Address} that says it is {Node} was refused: {Why}")]
+    public static partial void AgentRefused(this ILogger log, string node, string address, string why);
 
     [LoggerMessage(102, LogLevel.Warning, "Agent of {Node} sent what this version does not know ({Kind}); it was ignored")]
     public static partial void AgentSaidUnknown(this ILogger log, string node, string kind);

@@ -12,12 +12,12 @@ namespace Drover.ControlPlane.Agents;
 public static class AgentObservations
 {
     /// <summary>An agent came: who it is, all it runs, all data it has. What the state has on this node and the agent has not is not there.</summary>
-    public static Decision<bool> Greeted(ClusterState state, Hello hello, DateTimeOffset now)
+    public static Decision<bool> Greeted(ClusterState state, Hello hello, TimeSpan lease, DateTimeOffset now)
     {
         var fold = new Fold(state);
         var id = new NodeId(hello.Node);
         var known = state.Nodes.GetValueOrDefault(id);
-        fold.Add(Decision.Of(true, [new ClusterChange.PutNode(AgentWords.Node(hello, known, now)), new ClusterChange.PutPresence(Presence(state, id, hello.Pool, 0, now))],
+        fold.Add(Decision.Of(true, [new ClusterChange.PutNode(AgentWords.Node(hello, known, lease, now)), new ClusterChange.PutPresence(Presence(state, id, hello.Pool, 0, now))],
             new ClusterEvent(known is null ? "node.joined" : "node.connected", hello.Node, $"{hello.Node} ({hello.Address}) is connected, agent {hello.AgentVersion}") { Node = id }));
         foreach (var volume in hello.Volumes) fold.Add(ReplicaLifecycle.Observed(fold.State, id, AgentWords.Replica(volume), now));
         fold.Add(ReplicaLifecycle.Missing(fold.State, id, hello.Volumes.Select(v => new VolumeName(v.Name)).ToHashSet()));
@@ -32,9 +32,10 @@ public static class AgentObservations
         return state.Presence.GetValueOrDefault(node) == presence ? true : Decision.Of(true, [new ClusterChange.PutPresence(presence)]);
     }
 
-    public static Decision<bool> Lost(ClusterState state, NodeId node, string why, DateTimeOffset now) =>
+    /// <param name="since">When it was last heard: what waits for it counts from there.</param>
+    public static Decision<bool> Lost(ClusterState state, NodeId node, string why, DateTimeOffset since) =>
         !state.Presence.TryGetValue(node, out var presence) || !presence.Connected ? false
-            : Decision.Of(true, [new ClusterChange.PutPresence(presence with { Connected = false, Since = now })],
+            : Decision.Of(true, [new ClusterChange.PutPresence(presence with { Connected = false, Since = since })],
                 new ClusterEvent("node.disconnected", node.Value, $"{node} is not connected any more: {why}") { Node = node });
 
     private static NodePresence Presence(ClusterState state, NodeId node, PoolSpace? pool, long agentMemory, DateTimeOffset now)

@@ -11,6 +11,11 @@ public sealed record Node(
     NodeId Id, string Hostname, string Address, int TransferPort, EquatableList<NodeAttribute> Attributes, Resources Resources,
     string VolumeDriver, string AgentVersion, bool Cordoned, DateTimeOffset RegisteredAt, DateTimeOffset ReregisteredAt)
 {
+    /// <summary>Which agent speaks for the node: another one with the same name is refused while this one may write.</summary>
+    public string Seat { get; init; } = "";
+    /// <summary>Longest lease that it may have: a control plane that starts again waits for its end.</summary>
+    public TimeSpan Lease { get; init; }
+
     public string? Attribute(string name)
     {
         foreach (var attribute in Attributes) if (attribute.Name == name) return attribute.Value;

@@ -24,6 +24,9 @@ internal sealed class NodeRig : IAsyncDisposable
     public FakeOverlay Overlay { get; } = new();
     public FakeProbe Probe { get; } = new();
     public FakeRounds Rounds { get; } = new();
+    public FakeWriteRight Right { get; } = new();
+    public NodeBook Book { get; }
+    public KeyedLocks Locks { get; }
     public Orders Orders { get; }
     public Reconciler Reconciler { get; }
     public StepExecutor Steps { get; }
@@ -36,16 +39,17 @@ internal sealed class NodeRig : IAsyncDisposable
         Volumes = before?.Volumes ?? new FakeVolumeDriver(new FakePool(), new SeededChance(1), Path.Combine(_folder, "flocker"));
         var options = new AgentOptions { Node = "node1", Control = new("https://127.0.0.1:1"), Address = "127.0.0.1", Certificates = "/", Pool = "/", MountRoot = Path.Combine(_folder, "flocker") };
         Orders = new(new Ledger(_folder), NullLogger<Orders>.Instance);
-        var book = new NodeBook(Docker, Volumes);
-        var locks = new KeyedLocks();
+        var book = Book = new NodeBook(Docker, Volumes);
+        var locks = Locks = new KeyedLocks();
         _health = new(Probe, Time, NullLogger<HealthChecks>.Instance);
-        var work = new InstanceWork(Orders, book, Docker, Volumes, Owners, Overlay, Told, options, Time, NullLogger<InstanceWork>.Instance);
+        var work = new InstanceWork(Orders, book, Docker, Volumes, Owners, Overlay, Told, Right, options, Time, NullLogger<InstanceWork>.Instance);
         Reconciler = new(Orders, book, Docker, work, _health, locks, Told, Time, NullLogger<Reconciler>.Instance);
-        Steps = new(new MoveWork(Orders, book, work, Docker, Volumes, Rounds, locks, Told), Told, NullLogger<StepExecutor>.Instance);
+        Steps = new(new MoveWork(Orders, book, work, Docker, Volumes, Rounds, locks, Told, Right), Told, NullLogger<StepExecutor>.Instance);
     }
 
     public async Task<NodeRig> Start()
     {
+        Right.Gained += Reconciler.WakeAll;
         await Reconciler.StartAsync(CancellationToken.None);
         await Reconciler.Surveyed;
         return this;

@@ -175,6 +175,35 @@ public sealed class AgentLinkTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_lease_is_granted_after_the_orders_and_a_copy_of_the_machine_is_refused_and_that_is_told()
+    {
+        await using var agent = Dial("node1");
+        var hello = SimulatedAgent.Greeting("node1");
+        hello.Seat = "boot/1";
+        await agent.Join(hello);
+        await agent.Say(new FromAgent { Lease = new LeaseRequest { AskedAtUs = 5 } });
+        Assert.Equal(new LeaseGrant { AskedAtUs = 5, LengthMs = 60_000 }, (await agent.Hear(ToAgent.KindOneofCase.Lease)).Lease);
+        Assert.Equal(("boot/1", TimeSpan.FromSeconds(60)), (_cluster.Current.Nodes[Node1].Seat, _cluster.Current.Nodes[Node1].Lease));
+
+        using var limit = new CancellationTokenSource(TestCluster.Patience);
+        var commits = _cluster.Watch(limit.Token).GetAsyncEnumerator(limit.Token);
+        await using var copy = Dial("node1");
+        hello = SimulatedAgent.Greeting("node1");
+        hello.Seat = "elsewhere/1";
+        await copy.Say(hello);
+        var refused = await Assert.ThrowsAsync<RpcException>(() => copy.Hear(ToAgent.KindOneofCase.Welcome));
+        Assert.Equal(StatusCode.AlreadyExists, refused.StatusCode);
+        Assert.Contains("Stop one of the two", refused.Status.Detail, StringComparison.Ordinal);
+        Assert.True(await commits.MoveNextAsync());
+        Assert.Equal("node.refused", Assert.Single(commits.Current.Events).Kind);
+        Assert.Equal("boot/1", _cluster.Current.Nodes[Node1].Seat);
+        // The first goes on.
+        await agent.Say(new FromAgent { Lease = new LeaseRequest { AskedAtUs = 6 } });
+        Assert.Equal(6, (await agent.Hear(ToAgent.KindOneofCase.Lease)).Lease.AskedAtUs);
+        await commits.DisposeAsync();
+    }
+
+    [Fact]
     public async Task A_certificate_of_a_stranger_is_refused()
     {
         using var strange = new TemporaryFolder();

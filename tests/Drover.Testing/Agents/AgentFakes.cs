@@ -101,3 +101,28 @@ public sealed class FakeRounds : IRoundSender
         return Outcome(round, cancel);
     }
 }
+
+/// <summary>A lease that is as the test says; remembers what was claimed.</summary>
+public sealed class FakeWriteRight : Drover.Agent.Leases.IWriteRight
+{
+    private string? _refusal;
+
+    public event Action? Gained;
+
+    public System.Collections.Concurrent.ConcurrentQueue<(string Volumes, string Container)> Claims { get; } = new();
+
+    public void Refuse(string why) => _refusal = why;
+
+    public void Allow()
+    {
+        _refusal = null;
+        Gained?.Invoke();
+    }
+
+    public Task<string?> Claim(IReadOnlyCollection<(VolumeName Name, Epoch Epoch)> volumes, string container, CancellationToken cancel)
+    {
+        if (volumes.Count == 0) return Task.FromResult<string?>(null);
+        Claims.Enqueue((string.Join(',', volumes.Select(v => $"{v.Name}={v.Epoch}")), container));
+        return Task.FromResult(_refusal);
+    }
+}

@@ -48,6 +48,8 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
 
     public Task<ReplicaView?> Inspect(VolumeName volume, CancellationToken cancel) => Task.Run(() => View(Folder(volume), _sizes.Known), cancel);
 
+    public string? SealPath(VolumeName volume, Epoch epoch) => Folder(volume).Live(epoch);
+
     public Task<VolumeOutcome> Resize(VolumeName volume, ByteCount? limit, Epoch epoch, CancellationToken cancel) => Alone(volume, folder =>
         LiveRefusal(folder, epoch, out _) ?? (limit is null ? VolumeOutcome.Done : VolumeOutcome.Unable($"volume {volume} cannot be limited: quotas are off on the pool at {_pool}; leave the size away")), cancel);
 

@@ -50,6 +50,16 @@ internal static partial class Native
         return Statx(currentFolder, path, 0, 0, buffer) == 0 ? ((ulong)*(uint*)(buffer + majorAt) << 32) | *(uint*)(buffer + minorAt) : null;
     }
 
+    /// <summary>Device and inode: no other file of this start of the machine has them.</summary>
+    public static unsafe string FileNumber(string path)
+    {
+        const int size = 256, inodeAt = 32, majorAt = 136, minorAt = 140, currentFolder = -100;
+        const uint withInode = 0x100;
+        var buffer = stackalloc byte[size];
+        if (Statx(currentFolder, path, 0, withInode, buffer) != 0) throw Failed("stat", path);
+        return $"{*(uint*)(buffer + majorAt)}:{*(uint*)(buffer + minorAt)}:{*(ulong*)(buffer + inodeAt)}";
+    }
+
     /// <summary>Widens a pipe so that bursts of one side do not stall the other. Failing (a limit of the user) costs only speed.</summary>
     public static void WidenPipe(SafeHandle pipe, int bytes) => Fcntl(pipe, FcntlSetPipeSize, bytes);
 
