@@ -57,7 +57,7 @@ public static class Samples
 
     public static readonly Volume Volume = new(new("mongodata"), new("node1"), new(3), Initialized: true, new("m1-r1"), new("/shop/db"), Moment)
     {
-        Standbys = [new(new("node2"), new("m0-r1"), new(2), Moment)], Used = new(123456789),
+        Standbys = [new(new("node2"), new("m0-r1"), new(2), Moment)], Used = new(123456789), Forks = [new(new("node2"), new(1), new("fork-e1"), Moment, Kept: true)],
     };
 
     public static readonly Move Move = new(

@@ -41,7 +41,8 @@ public sealed partial class GuardProcess(string folder, IReadOnlyList<string> co
             log.LogWarning("The guard (pid {Pid}) is stopped by a signal: another takes its place", stopped);
             _ = Signal(stopped, KillSignal);
         }
-        if (_begun is { HasExited: false } && Runs) return;
+        // It needs a moment until it can be seen.
+        else if (_begun is { HasExited: false }) return;
         var info = new ProcessStartInfo(command[0]) { UseShellExecute = false };
         foreach (var word in command.Skip(1).Append(GuardProgram.Word).Append(folder)) info.ArgumentList.Add(word);
         // Small and slow suffices for it.

@@ -12,6 +12,6 @@ public static class LeasesSetup
         services.AddSingleton<IBootClock, BootClock>().AddSingleton(new GuardFile(folder));
         services.AddSingleton<IGuardProcess>(s => new GuardProcess(folder, GuardProcess.OwnCommand(), s.GetRequiredService<ILogger<GuardProcess>>()));
         services.AddSingleton<NodeLease>().AddSingleton<IWriteRight>(s => s.GetRequiredService<NodeLease>());
-        return services.AddHostedService<LeaseKeeper>();
+        return services.AddHostedService<LeaseKeeper>().AddHostedService<ForkKeeper>();
     }
 }

@@ -11,7 +11,7 @@ namespace Drover.Agent.Leases;
 public sealed class NodeLease : IWriteRight
 {
     private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(20);
-    private const int Steps = 100; // two seconds
+    private const int Steps = 100, StepsBetweenStarts = 25; // two seconds, half a second
     private static readonly TimeSpan ClaimsAreYoung = TimeSpan.FromMinutes(10);
 
     private readonly Lock _gate = new();
@@ -102,7 +102,8 @@ public sealed class NodeLease : IWriteRight
         for (var step = 0; !_guard.Runs; step++)
         {
             if (step == Steps) return false;
-            if (step == 0) _guard.Start();
+            // Again where the one just started was ended at once.
+            if (step % StepsBetweenStarts == 0) _guard.Start();
             await Task.Delay(Step, _time, cancel);
         }
         return true;

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Drover.Cli.Commands.Apps;
 using Drover.Cli.Commands.Cluster;
 using Drover.Cli.Commands.Moves;
+using Drover.Cli.Commands.Volumes;
 using Drover.Cli.Control;
 
 namespace Drover.Cli.Commands;
@@ -22,6 +23,7 @@ public static class RootCommands
         root.Subcommands.Add(StatusCommand.Build());
         root.Subcommands.Add(NodesCommand.Build());
         root.Subcommands.Add(VolumesCommand.Build());
+        root.Subcommands.Add(new Command("volume", "One volume") { VolumePromoteCommand.Build() });
         root.Subcommands.Add(EventsCommand.Build());
         root.Subcommands.Add(AppsCommand.Build());
         root.Subcommands.Add(AppCommands.Build());

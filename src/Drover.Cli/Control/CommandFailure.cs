@@ -18,4 +18,6 @@ public static class ExitCode
 public sealed class CommandFailure(string message, int exitCode = ExitCode.Failed) : Exception(message)
 {
     public int ExitCode { get; } = exitCode;
+    /// <summary>The same may succeed after this time; null: nobody said so.</summary>
+    public TimeSpan? RetryAfter { get; init; }
 }

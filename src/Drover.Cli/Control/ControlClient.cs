@@ -86,11 +86,11 @@ public sealed class ControlClient(Uri control) : IDisposable
                 ExitCode.Unreachable);
         }
         if (response.IsSuccessStatusCode) return response;
-        using (response) throw Refused(response.StatusCode, await response.Content.ReadAsStringAsync(cancel));
+        using (response) throw Refused(response.StatusCode, await response.Content.ReadAsStringAsync(cancel), response.Headers.RetryAfter?.Delta);
     }
 
     /// <summary>Both error forms, Drover's and Marathon's, as one message.</summary>
-    internal static CommandFailure Refused(HttpStatusCode code, string body)
+    internal static CommandFailure Refused(HttpStatusCode code, string body, TimeSpan? retryAfter = null)
     {
         var exit = code == HttpStatusCode.NotFound ? ExitCode.NotFound : ExitCode.Failed;
         JsonNode? error = null;
@@ -109,7 +109,7 @@ public sealed class ControlClient(Uri control) : IDisposable
         if (refusal["deployments"] is JsonArray { Count: > 0 } locks)
             text.Append(Environment.NewLine).Append("  Locked by deployment ").AppendJoin(", ", locks.Select(d => (string?)d?["id"])).Append(": `drover status` says what it waits for; --force takes over");
         if ((string?)refusal["remedy"] is { Length: > 0 } remedy) text.Append(". ").Append(remedy);
-        return new(text.ToString(), exit);
+        return new(text.ToString(), exit) { RetryAfter = retryAfter };
     }
 
     private static CommandFailure Unreadable(string path) => new($"the control plane answered nothing that can be read at {path}");

@@ -30,7 +30,22 @@ public sealed record ResourcesView(double Cpus, double Mem, double Disk, string 
 public sealed record VolumesView(IReadOnlyList<VolumeView> Volumes);
 
 /// <summary>GET /api/v1/volumes/{name}</summary>
-public sealed record VolumeView(string Name, string? Primary, long Epoch, string? App, long UsedBytes, IReadOnlyList<StandbyView> Standbys, DateTimeOffset CreatedAt, string? Move);
+public sealed record VolumeView(string Name, string? Primary, long Epoch, string? App, long UsedBytes, IReadOnlyList<StandbyView> Standbys, DateTimeOffset CreatedAt, string? Move)
+{
+    /// <summary>Newest last.</summary>
+    public IReadOnlyList<ForkView> Forks { get; init; } = [];
+}
+
+/// <summary>What a lost primary wrote and its successor has not.</summary>
+/// <param name="Kept">True: the snapshot is there. False: its node has not come back since, or is at it.</param>
+public sealed record ForkView(string Node, string Snapshot, long Epoch, DateTimeOffset Since, bool Kept);
+
+/// <summary>POST /api/v1/volumes/{name}/promote. 409 with Retry-After: the lost node's lease has not ended.</summary>
+/// <param name="AcceptLoss">What was written since the standby's snapshot may be missing.</param>
+public sealed record PromotionRequest(string To, bool AcceptLoss);
+
+/// <param name="Loss">For people: what is missing and where it is kept.</param>
+public sealed record PromotionView(string Volume, string From, string To, long Epoch, string Snapshot, DateTimeOffset SnapshotSince, string Loss);
 
 public sealed record StandbyView(string Node, string Snapshot, long Epoch, DateTimeOffset Since);
 
@@ -117,6 +132,8 @@ public sealed record ErrorView(string Message, string? Field, string? Remedy);
 [JsonSerializable(typeof(NodeView))]
 [JsonSerializable(typeof(VolumesView))]
 [JsonSerializable(typeof(VolumeView))]
+[JsonSerializable(typeof(PromotionRequest))]
+[JsonSerializable(typeof(PromotionView))]
 [JsonSerializable(typeof(MoveRequest))]
 [JsonSerializable(typeof(MovesView))]
 [JsonSerializable(typeof(MoveView))]

@@ -74,6 +74,8 @@ public static class DesiredState
                 Sealed = moves.Any(move => move.State is MoveState.FinalDelta or MoveState.Verified && move.Volumes.Items.Any(moved => moved.Name == volume.Name)),
             };
         }
+        if (volume.Forks.Items.FirstOrDefault(f => f.Node == node && !f.Kept) is { } fork)
+            return new DesiredVolume { Name = volume.Name.Value, Role = VolumeRole.Standby, Epoch = volume.Epoch.Value, ForkEpoch = fork.Epoch.Value };
         foreach (var standby in volume.Standbys)
             if (standby.Node == node) return new DesiredVolume { Name = volume.Name.Value, Role = VolumeRole.Standby, Epoch = standby.Epoch.Value, Base = standby.Snapshot.Value };
         return null;

@@ -22,10 +22,11 @@ public static class ApiV1Setup
 }
 
 /// <summary>Finds what a path of /api/v1 means. Errors are <see cref="ErrorView"/>s.</summary>
-public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoard board, EventRing ring, IAgentConnections agents, IOfferExchange offers, ServerInfo server, TimeProvider time,
+public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoard board, EventRing ring, IAgentConnections agents, IOfferExchange offers, VolumePromotions promotions, ServerInfo server, TimeProvider time,
     IHostApplicationLifetime lifetime, ILogger<ApiV1> log)
 {
-    private const string There = "/api/v1/status, nodes, nodes/{id}, volumes, volumes/{name}, moves, moves/{id}, moves/{id}/undo, moves/{id}/cut, events, apps/{id}/logs, offers";
+    private const string There = "/api/v1/status, nodes, nodes/{id}, volumes, volumes/{name}, volumes/{name}/promote, moves, moves/{id}, moves/{id}/undo, moves/{id}/cut, events, apps/{id}/logs, offers";
+    private readonly PromotionEndpoint _promotion = new(promotions);
     private readonly MoveEndpoints _moves = new(cluster, moves, board);
     private readonly EventEndpoints _events = new(ring, time, lifetime);
     private readonly LogEndpoints _logs = new(cluster, agents, lifetime);
@@ -53,7 +54,8 @@ public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoar
     {
         if (path is ["moves"] && HttpMethods.IsPost(context.Request.Method)) return _moves.Start(context);
         if (path is ["moves", var moved, "undo" or "cut"] && HttpMethods.IsPost(context.Request.Method)) return _moves.Act(context, moved, undo: path[2] == "undo");
-        var acts = path is ["moves", _, "undo" or "cut"];
+        if (path is ["volumes", var promoted, "promote"] && HttpMethods.IsPost(context.Request.Method)) return _promotion.Promote(context, promoted);
+        var acts = path is ["moves", _, "undo" or "cut"] or ["volumes", _, "promote"];
         if (acts || !HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method))
         {
             context.Response.Headers.Allow = acts ? "POST" : path is ["moves"] ? "GET, POST" : "GET";

@@ -50,7 +50,10 @@ public static class ViewsV1
 
     public static VolumeView Volume(ClusterState state, Volume volume) => new(
         volume.Name.Value, volume.Primary?.Value, volume.Epoch.Value, volume.Holder?.Value, volume.Used.Bytes,
-        [.. volume.Standbys.Select(s => new StandbyView(s.Node.Value, s.Snapshot.Value, s.Epoch.Value, s.Since))], volume.CreatedAt, state.OpenMoveOf(volume.Name)?.Id.Value);
+        [.. volume.Standbys.Select(s => new StandbyView(s.Node.Value, s.Snapshot.Value, s.Epoch.Value, s.Since))], volume.CreatedAt, state.OpenMoveOf(volume.Name)?.Id.Value)
+    {
+        Forks = [.. volume.Forks.Select(f => new ForkView(f.Node.Value, f.Snapshot.Value, f.Epoch.Value, f.Since, f.Kept))],
+    };
 
     public static OfferView Offer(Offer offer) => new(offer.Id.Value, offer.Node.Value, offer.Framework.Value, Resources(offer.Resources), Attributes(offer.Attributes));
 

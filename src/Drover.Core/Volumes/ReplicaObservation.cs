@@ -17,8 +17,12 @@ public static class ReplicaLifecycle
     public static Decision<bool> Observed(ClusterState state, NodeId node, ReplicaObservation seen, DateTimeOffset now)
     {
         if (!state.Volumes.TryGetValue(seen.Name, out var volume)) return false;
-        var next = volume.Primary == node ? OfPrimary(volume, seen) : OfStandby(state, volume, node, seen, now);
-        return next == volume ? true : Decision.Of(true, [new ClusterChange.PutVolume(next)]);
+        var kept = WithForks(volume, node, seen);
+        var next = volume.Primary == node ? OfPrimary(kept, seen) : OfStandby(state, kept, node, seen, now);
+        if (next == volume) return true;
+        var events = kept.Forks == volume.Forks ? [] : kept.Forks.Items.Except(volume.Forks.Items).Select(f => new ClusterEvent("volume.forked", volume.Name.Value,
+            $"{node} kept what it wrote to volume {volume.Name} at epoch {f.Epoch}, before {volume.Primary} was promoted, as snapshot {f.Snapshot}") { Volume = volume.Name, Node = node }).ToImmutableArray();
+        return Decision.Of(true, [new ClusterChange.PutVolume(next)], events);
     }
 
     /// <summary>An agent listed all it has: standbys of this node that are not among them are no base for a move any more.</summary>
@@ -38,11 +42,18 @@ public static class ReplicaLifecycle
     {
         // While a move is open the snapshots at both ends are its own; it says at its end what stays.
         if (seen.Primary || state.OpenMoveOf(volume.Name) is not null || volume.Primary is null) return volume;
-        if (seen.Snapshots.Count == 0) return Without(volume, node);
+        // A fork is nobody's base: it holds what the volume's history went on without.
+        var bases = seen.Snapshots.Where(s => !Promotion.IsFork(s.Name)).ToList();
+        if (bases.Count == 0) return Without(volume, node);
         var known = volume.Standbys.FirstOrDefault(s => s.Node == node);
-        if (known is not null && seen.Snapshots.Items.Any(s => s.Name == known.Snapshot)) return volume;
-        return Without(volume, node) with { Standbys = Without(volume, node).Standbys.Add(new Standby(node, seen.Snapshots[^1].Name, seen.Epoch, now)) };
+        if (known is not null && bases.Any(s => s.Name == known.Snapshot)) return volume;
+        return Without(volume, node) with { Standbys = Without(volume, node).Standbys.Add(new Standby(node, bases[^1].Name, seen.Epoch, now)) };
     }
+
+    private static Volume WithForks(Volume volume, NodeId node, ReplicaObservation seen) =>
+        volume.Forks.Items.Any(f => f.Node == node && !f.Kept && seen.Snapshots.Items.Any(s => s.Name == f.Snapshot))
+            ? volume with { Forks = volume.Forks.Select(f => f.Node == node && seen.Snapshots.Items.Any(s => s.Name == f.Snapshot) ? f with { Kept = true } : f).ToEquatableList() }
+            : volume;
 
     private static Volume Without(Volume volume, NodeId node) => volume.Standbys.Items.Any(s => s.Node == node)
         ? volume with { Standbys = volume.Standbys.Where(s => s.Node != node).ToEquatableList() }

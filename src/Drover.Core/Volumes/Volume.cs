@@ -13,6 +13,8 @@ public sealed record Volume(
     VolumeName Name, NodeId? Primary, Epoch Epoch, bool Initialized, SnapshotName? Base, AppId? Holder, DateTimeOffset CreatedAt)
 {
     public EquatableList<Standby> Standbys { get; init; } = [];
+    /// <summary>What nodes wrote that were lost as primary, and nobody else has.</summary>
+    public EquatableList<Fork> Forks { get; init; } = [];
     /// <summary>Bytes referenced by the primary, as last reported by its agent.</summary>
     public ByteCount Used { get; init; }
 }

@@ -22,6 +22,10 @@ public static class VolumesCommand
                 table.AddRow(Screen.Safe(v.Name), Screen.Safe(v.Primary), v.Epoch.ToString(CultureInfo.InvariantCulture), Screen.Safe(v.App), Screen.Bytes(v.UsedBytes),
                     Screen.Safe(string.Join(' ', v.Standbys.Select(s => s.Node))), Screen.Safe(v.Move));
             Screen.Write(table);
+            foreach (var v in volumes.Volumes)
+                foreach (var fork in v.Forks)
+                    Console.Out.WriteLine(fork.Kept ? $"{v.Name}: {fork.Node} holds what only it wrote at epoch {fork.Epoch}, as snapshot {fork.Snapshot}"
+                        : $"{v.Name}: {fork.Node} has not come back with what only it wrote at epoch {fork.Epoch}");
             return ExitCode.Done;
         });
         return command;
