@@ -2,6 +2,8 @@
 # Sets the machine up and runs every test, on real parts: Docker, btrfs, namespaces, a browser. Needs root.
 #   ./test.sh            all
 #   ./test.sh quick      only those that need no root and no real parts
+#   ./test.sh faults [--short] [--only STEP/FAULT] [--broken epoch|verify|retire] [--seed N]    every fault in every step of a move
+#   ./test.sh soak [--minutes 30] [--seed N]                                                    random moves and faults on four nodes
 # The last line is `N passed, N failed, N skipped`.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -9,11 +11,18 @@ cd "$(dirname "$0")"
 which=${1:-all}
 case "$which" in
   all|quick) ;;
-  *) echo "test: unknown choice '$which'; usage: ./test.sh [quick]" >&2; exit 2 ;;
+  faults|soak)
+    [ "$(id -u)" = 0 ] || { echo "test: the real parts need root; without: ./test.sh quick" >&2; exit 1; }
+    eng/setup.sh --no-publish
+    eng/publish-faults.sh
+    dotnet build tests/Drover.Faults -nologo -v quiet
+    exec artifacts/bin/Drover.Faults/debug/Drover.Faults "$@"
+    ;;
+  *) echo "test: unknown choice '$which'; usage: ./test.sh [quick | faults … | soak …]" >&2; exit 2 ;;
 esac
 if [ "$which" = all ] && [ "$(id -u)" != 0 ]; then echo "test: the real parts need root; without: ./test.sh quick" >&2; exit 1; fi
 
-if [ "$which" = all ]; then eng/setup.sh; fi
+if [ "$which" = all ]; then eng/setup.sh; eng/publish-faults.sh; fi
 
 logs=artifacts/test
 rm -rf "$logs" && mkdir -p "$logs"
@@ -30,7 +39,7 @@ fi
 
 # One project after the other: those with real parts would disturb each other's measurements of the machine.
 projects=(Core ControlPlane Agent Cli Simulation)
-if [ "$which" = all ]; then projects+=(Platform EndToEnd); fi
+if [ "$which" = all ]; then projects+=(Platform EndToEnd Faults); fi
 for name in "${projects[@]}"; do
   say "Drover.$name.Tests"
   log=$logs/$name.log

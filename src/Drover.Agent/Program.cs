@@ -24,6 +24,7 @@ public static class Program
         try
         {
             var options = AgentOptionsReader.Read(args, Environment.GetEnvironmentVariable, file => File.Exists(file) ? File.ReadAllText(file) : null);
+            Failpoints.Begin(options.Node);
             if (!Environment.IsPrivilegedProcess) throw new OptionsInvalid("drover-agent mounts volumes and makes networks: run it as root");
             using var identity = AgentIdentity.Read(options.Certificates, options.Node);
             using var seat = AgentSeat.Take(options.StateFolder, new BootClock());

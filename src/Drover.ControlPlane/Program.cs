@@ -40,6 +40,7 @@ public static class Program
 
     private static async Task<int> Serve(ControlPlaneOptions options)
     {
+        Failpoints.Begin("control");
         using var folder = DataFolder.Hold(options.Data);
         await using var store = SqliteStore.Open(folder.Database, TimeProvider.System);
         await using var app = await Build(options, folder, store, TimeProvider.System, new SystemChance());

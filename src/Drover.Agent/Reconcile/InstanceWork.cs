@@ -4,6 +4,7 @@ using Drover.Agent.Leases;
 using Drover.Agent.Networks;
 using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
+using Drover.Contracts.Hosting;
 using Drover.Core;
 
 namespace Drover.Agent.Reconcile;
@@ -156,7 +157,7 @@ public sealed class InstanceWork(
     {
         if (await book.Refresh(task, cancel) is not { } container) return WorkOutcome.Done; // gone meanwhile: look and plan again
         var now = orders.Current;
-        if (now.Instances.GetValueOrDefault(new(wanted.InstanceId)) is not { Wish: InstanceWish.Run } newest || newest.TaskId != wanted.TaskId) return WorkOutcome.Done;
+        if (now.Instances.GetValueOrDefault(new(wanted.InstanceId)) is not { } newest || (newest.Wish != InstanceWish.Run && !AgentPlanner.Unchecked) || newest.TaskId != wanted.TaskId) return WorkOutcome.Done;
         var replicas = new Dictionary<VolumeName, ReplicaView>();
         foreach (var volume in wanted.Volumes)
             if (await book.Replica(new(volume.Name), cancel) is { } replica) replicas[replica.Name] = replica;
@@ -175,7 +176,8 @@ public sealed class InstanceWork(
             return WorkOutcome.Waits;
         }
         var begun = time.GetTimestamp();
-        var started = await containers.Start(task, cancel);
+        Failpoints.Reach("start.begin");
+        var started = Failpoints.BendsOnce("start-fails") ? new(ContainerOutcomeKind.Failed, "the engine refused to start it") : await containers.Start(task, cancel);
         notes.Start = time.GetElapsedTime(begun);
         await book.Refresh(task, cancel);
         notes.Doing = null;

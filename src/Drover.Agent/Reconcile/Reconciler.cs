@@ -163,7 +163,7 @@ public sealed class Reconciler(
             var wanted = orders.Current.Instances.GetValueOrDefault(instance);
             var sight = await work.Look(instance, wanted, cancel);
             // Until control has spoken, what runs goes on running: nothing is started or stopped out of memory.
-            var plan = orders.Fresh ? AgentPlanner.Plan(sight) : [];
+            var plan = orders.Fresh || AgentPlanner.Unchecked ? AgentPlanner.Plan(sight) : [];
             if (plan.Length == 0) { await Settled(instance, wanted, sight, cancel); return; }
             var outcome = await work.Do(sight, plan, () => Tell(instance), cancel);
             await ReadLastWords(wanted, cancel); // told once: a program that ended at once must not lose its reason

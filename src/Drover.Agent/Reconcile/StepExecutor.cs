@@ -1,4 +1,5 @@
 using Drover.Contracts.Agent;
+using Drover.Contracts.Hosting;
 using Drover.Core;
 
 namespace Drover.Agent.Reconcile;
@@ -56,7 +57,9 @@ public sealed class StepExecutor(IStepWork work, IObservations observations, ILo
         try
         {
             log.LogInformation("Step {Step} of move {Move}: {Kind}", step.StepId, step.MoveId, step.WorkCase);
+            Failpoints.Reach($"{PointOf(step)}.begin");
             result = await work.Do(step, progress => Progress(step, progress), cancel.Token);
+            Failpoints.Reach($"{PointOf(step)}.done");
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
@@ -76,6 +79,9 @@ public sealed class StepExecutor(IStepWork work, IObservations observations, ILo
         cancel.Dispose();
         observations.Tell(new FromAgent { Result = result });
     }
+
+    /// <summary>`Prepare`, `Seed`, `Final`, `Retire`…: where the fault tests hold a step.</summary>
+    private static string PointOf(Step step) => step.WorkCase == Step.WorkOneofCase.Round ? step.Round.Final ? "Final" : "Seed" : step.WorkCase.ToString();
 
     private void Keep(string stepId, StepResult result)
     {

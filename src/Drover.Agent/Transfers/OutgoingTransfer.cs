@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Net.Security;
 using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
+using Drover.Contracts.Hosting;
 using Drover.Core;
 using Drover.Core.Volumes;
 
@@ -106,6 +107,8 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
         try
         {
             var bytes = await pumping;
+            if (what.Round.Final && Failpoints.Bends("retire-early"))
+                await driver.Remove(new(volume.Name), new Removal([], true, new(volume.Epoch + 1), Everything: true), cancel);
             return await listening is { } complete ? new Sent(bytes, complete.SyncUs) : null;
         }
         catch (LinkBroken)
@@ -184,7 +187,14 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
         await what.Limit.Take(chunk.Bytes, cancel);
         what.Written += chunk.Bytes;
         what.Wire += chunk.FrameLength;
-        await _channel.WriteSealed(chunk.Frame.AsMemory(0, chunk.FrameLength), cancel);
+        var frame = chunk.Frame.AsMemory(0, chunk.FrameLength);
+        if (Failpoints.BendsOnce("corrupt-frame"))
+        {
+            frame = frame.ToArray(); // the kept one stays whole
+            frame.Span[frame.Length / 2] ^= 1;
+        }
+        await _channel.WriteSealed(frame, cancel);
+        Failpoints.Reach(what.Round.Final ? "Final.sending" : "Seed.sending");
         Volatile.Write(ref _sent, chunk.End);
         report.Add(chunk.Bytes);
     }
@@ -220,7 +230,7 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
                 throw new RoundFailed(Kind(abort.Kind), $"node {what.Round.TargetNode} could not receive {what.Volume.Name}/{what.Volume.Snapshot}: {abort.Error}");
             case FrameType.Complete:
                 var complete = FrameChannel.Parse(payload, TransferJson.Default.Complete);
-                return complete.Identity == what.Snapshot.Identity ? complete
+                return complete.Identity == what.Snapshot.Identity || Failpoints.Bends("no-verification") ? complete
                     : throw new RoundFailed(StepErrorKind.Operator, $"node {what.Round.TargetNode} has {complete.Identity} as {what.Volume.Snapshot}, sent was {what.Snapshot.Identity}");
             default: throw Unexpected(header);
         }

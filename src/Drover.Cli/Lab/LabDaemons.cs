@@ -65,6 +65,8 @@ public sealed class LabDaemons(HostPrograms programs, LabLayout layout, LabMachi
             ["DOTNET_EnableDiagnostics_IPC"] = "0",
         };
         if (System.Environment.GetEnvironmentVariable("DOTNET_ROOT") is { Length: > 0 } root) environment["DOTNET_ROOT"] = root;
+        // The folder where builds for the fault tests look for what is to happen to them.
+        if (System.Environment.GetEnvironmentVariable("DROVER_FAILPOINTS") is { Length: > 0 } failpoints) environment["DROVER_FAILPOINTS"] = failpoints;
         return environment;
     }
 

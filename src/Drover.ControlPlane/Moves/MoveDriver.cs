@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
+using Drover.Contracts.Hosting;
 using Drover.Core;
 using Drover.Core.Moves;
 using Drover.Core.State;
@@ -81,7 +82,9 @@ public sealed class MoveDriver(ICluster cluster, MoveStepRunner runner, MoveProg
         while (cluster.Current.Moves.TryGetValue(id, out var move) && !move.Ended)
         {
             var happened = MoveWatch.Look(cluster.Current, move, time.GetUtcNow(), _since) ?? await WorkOrHear(move, pulse, cancel);
+            if (move.State == MoveState.FinalDelta && happened is MoveEvent.RoundSent) Failpoints.Reach("commit.begin");
             var after = await Take(move, happened, cancel);
+            Failpoints.Reach($"{after?.State}.stored");
             if (after is not null && after.State != move.State)
                 log.LogInformation("move {Move} of {App} from {Source} to {Target}: {State}{Failure}", id, after.App, after.Source, after.Target, after.State,
                     after.Failure is null ? "" : $" ({after.Failure})");

@@ -1,6 +1,7 @@
 using System.IO.Pipelines;
 using System.Runtime.InteropServices;
 using Drover.Agent.Host;
+using Drover.Contracts.Hosting;
 using Drover.Core;
 using Drover.Core.Volumes;
 
@@ -26,6 +27,12 @@ public sealed partial class BtrfsDriver
             {
                 var read = await sending.Output.ReadAsync(to.GetMemory(ReadSize), cancel);
                 if (read == 0) break;
+                if (Failpoints.BendsOnce("truncate-stream"))
+                {
+                    to.Advance(read / 4);
+                    await to.CompleteAsync();
+                    return;
+                }
                 to.Advance(read);
                 var flushed = await to.FlushAsync(cancel);
                 if (flushed.IsCompleted) throw new IOException($"the reader of the stream of {volume}/{snapshot} went away");
@@ -82,7 +89,7 @@ public sealed partial class BtrfsDriver
         var result = await receiving.Exited(cancel);
         await stream.CompleteAsync();
         if (cut is not null) throw new InvalidDataException($"the stream of {attempt.Name} broke off: {cut.Message}", cut);
-        if (result.Ok) return;
+        if (result.Ok || Failpoints.Bends("no-verification")) return;
         if (result.Error.Contains("cannot find parent", StringComparison.Ordinal) || result.Error.Contains("cannot find clone source", StringComparison.Ordinal))
             throw new BaseUnusable($"btrfs finds no base for {attempt.Name}: {result.Error.Trim()}");
         if (result.Error.Contains("No space left", StringComparison.Ordinal))
@@ -149,6 +156,12 @@ public sealed partial class BtrfsDriver
         {
             if (Subvolume.Find(Path.Combine(Folder, VolumeFolder.DataName)) is not { } info)
                 throw new InvalidDataException($"the stream of {Name} held no subvolume called {VolumeFolder.DataName}");
+            if (Failpoints.Bends("no-verification"))
+            {
+                Subvolume.SetReadOnly(Path.Combine(Folder, VolumeFolder.DataName), true);
+                _info = Subvolume.Find(Path.Combine(Folder, VolumeFolder.DataName))!.Value;
+                return;
+            }
             if (!info.IsReadOnly || info.ReceivedUuid == Guid.Empty) throw new InvalidDataException($"the stream of {Name} ended before its subvolume was whole");
             if (parent is { } expected && info.ParentUuid != expected.Uuid)
                 throw new BaseUnusable($"btrfs applied the stream of {Name} to another subvolume ({info.ParentUuid}) than {from} ({expected.Uuid})");

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Drover.Contracts.Hosting;
 using Microsoft.Data.Sqlite;
 
 namespace Drover.ControlPlane.Store.Sqlite;
@@ -53,6 +54,7 @@ public sealed class SqliteStore : IStateStore
 
     public Task<CommitOutcome> Commit(IReadOnlyList<StateWrite> writes, CancellationToken cancel) => Alone(() =>
     {
+        Failpoints.Reach("store.commit");
         var events = new List<StoreEvent>(writes.Count);
         using var transaction = _connection.BeginTransaction(deferred: false);
         foreach (var write in writes)

@@ -1,0 +1,110 @@
+using System.Globalization;
+using Drover.Cli.Lab;
+using Drover.Faults.History;
+using Drover.Faults.Lab;
+using Drover.Faults.Table;
+
+namespace Drover.Faults;
+
+public static class Program
+{
+    private const string Usage = """
+        usage: faults [--short] [--only STEP/FAULT] [--broken epoch|verify|retire] [--seed N] [--list]
+               soak [--minutes 30] [--seed N]
+        """;
+
+    public static async Task<int> Main(string[] args)
+    {
+        using var stop = new CancellationTokenSource();
+        Console.CancelKeyPress += (_, e) => { e.Cancel = true; stop.Cancel(); };
+        try
+        {
+            return args is ["faults", .. var rest] ? await Faults(new Words(rest), stop.Token) : Wrong("say faults or soak");
+        }
+        catch (FormatException e) { return Wrong(e.Message); }
+        catch (Exception e) when (e is LabException or TimeoutException)
+        {
+            await Console.Error.WriteLineAsync($"faults: {e.Message}");
+            return 1;
+        }
+    }
+
+    private static int Wrong(string why)
+    {
+        Console.Error.WriteLine($"faults: {why}\n{Usage}");
+        return 2;
+    }
+
+    private static async Task<int> Faults(Words words, CancellationToken cancel)
+    {
+        var broken = words.Value("--broken") is { } name ? Broken.All.FirstOrDefault(b => b.Name == name) ?? throw new FormatException($"--broken {name}: say epoch, verify or retire") : null;
+        var combos = words.Flag("--short") ? Combo.Short() : broken?.Combos ?? Combo.All();
+        if (words.Value("--only") is { } only)
+        {
+            combos = [.. Combo.All().Where(c => c.Name.StartsWith(only, StringComparison.OrdinalIgnoreCase) || c.Name.EndsWith("/" + only, StringComparison.OrdinalIgnoreCase))];
+            if (combos.Count == 0) throw new FormatException($"--only {only}: no such step or fault; --list shows them");
+        }
+        var seed = words.Number("--seed") ?? 1;
+        var list = words.Flag("--list");
+        words.End();
+        if (list)
+        {
+            foreach (var combo in combos) Console.WriteLine(combo.Name);
+            return 0;
+        }
+        var place = Place.Make("faults");
+#pragma warning disable RS0030 // seeded: the same bytes each time
+        var table = new FaultTable(() => new FaultLab("faults", "172.20.40.0/24", 2, place.Folder, place.Log, TimeProvider.System), Console.Out, place.Folder, new Random(seed));
+#pragma warning restore RS0030
+        return Close(await table.Run(combos, broken, cancel));
+    }
+
+    private static int Close(Tally tally)
+    {
+        foreach (var line in tally.Lines()) Console.WriteLine(line);
+        return tally.Good ? 0 : 1;
+    }
+}
+
+/// <summary>Where a run keeps its files, and the programs it uses.</summary>
+internal sealed record Place(string Folder, TextWriter Log)
+{
+    public static Place Make(string run)
+    {
+        var root = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(root, "Drover.slnx"))) root = Path.GetDirectoryName(root) ?? throw new LabException("Drover.slnx is not above this program: run it from its checkout");
+        var programs = Path.Combine(root, "artifacts/bin-faults");
+        if (!File.Exists(Path.Combine(programs, "drover-agent/drover-agent"))) throw new LabException($"{programs} has no fault builds: run eng/publish-faults.sh");
+        Environment.SetEnvironmentVariable("DROVER_PROGRAMS", programs);
+        var folder = Path.Combine(root, "artifacts", run);
+        Directory.CreateDirectory(folder);
+        var log = TextWriter.Synchronized(new StreamWriter(Path.Combine(folder, "lab.log")) { AutoFlush = true });
+        return new(folder, log);
+    }
+}
+
+/// <summary>A command line, word by word.</summary>
+internal sealed class Words(IEnumerable<string> words)
+{
+    private readonly List<string> _left = [.. words];
+
+    public bool Flag(string name) => _left.Remove(name);
+
+    public string? Value(string name)
+    {
+        var at = _left.IndexOf(name);
+        if (at < 0) return null;
+        if (at + 1 >= _left.Count) throw new FormatException($"{name} needs a value");
+        var value = _left[at + 1];
+        _left.RemoveRange(at, 2);
+        return value;
+    }
+
+    public int? Number(string name) => Value(name) is not { } text ? null
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw new FormatException($"{name} {text}: a number is needed");
+
+    public void End()
+    {
+        if (_left.Count > 0) throw new FormatException($"unknown: {string.Join(' ', _left)}");
+    }
+}

@@ -1,0 +1,71 @@
+using Drover.Core.Moves;
+
+namespace Drover.Faults.Table;
+
+/// <summary>What is done to the lab in the middle of a step.</summary>
+public enum Fault
+{
+    KillControl, KillSource, KillTarget,
+    StopControl, StopSource, StopTarget,
+    KillSend, KillReceive,
+    KillSourceDocker, KillTargetDocker,
+    CutAgents, CutSourceFromControl, CutTargetFromControl, CutSource,
+    TargetFull, SourceFull,
+    StartFails, ImageGone,
+    CorruptFrame, TruncatedStream,
+    StoreFails,
+}
+
+/// <summary>Where a move is held so that the fault falls into exactly that step.</summary>
+/// <param name="Who">`control`, `source` or `target`.</param>
+public sealed record Hold(string Who, string Point);
+
+/// <summary>One fault in one step of a move.</summary>
+public sealed record Combo(MoveState Step, Fault Fault)
+{
+    private static readonly MoveState[] Steps =
+        [MoveState.Preparing, MoveState.Seeding, MoveState.Quiescing, MoveState.FinalDelta, MoveState.Verified, MoveState.CutOver, MoveState.Starting, MoveState.Retiring];
+
+    public string Name => $"{Step}/{Fault}";
+
+    /// <summary>Held there instead of where the step says.</summary>
+    public Hold? At { get; init; }
+
+    public Hold Hold => At ?? Step switch
+    {
+        MoveState.Preparing => new("target", "Prepare.done"),
+        MoveState.Seeding => new("source", "Seed.sending"),
+        MoveState.Quiescing => new("source", "Stop.done"),
+        MoveState.FinalDelta => new("source", "Final.sending"),
+        // Everything is at the target, and nothing is decided yet.
+        MoveState.Verified => new("control", "commit.begin"),
+        MoveState.CutOver => new("control", "CutOver.stored"),
+        MoveState.Starting => new("target", "start.begin"),
+        MoveState.Retiring => new("source", "Retire.begin"),
+        _ => throw new ArgumentOutOfRangeException(nameof(Step), Step, "a move is not held there"),
+    };
+
+    /// <summary>All that make sense: a send can be killed only where one runs.</summary>
+    public static IReadOnlyList<Combo> All() => [.. from step in Steps from fault in Enum.GetValues<Fault>() where MakesSense(step, fault) select new Combo(step, fault)];
+
+    /// <summary>Some of each step and each kind, for a quick look.</summary>
+    public static IReadOnlyList<Combo> Short() =>
+    [
+        new(MoveState.Preparing, Fault.KillTarget), new(MoveState.Preparing, Fault.TargetFull), new(MoveState.Seeding, Fault.KillSource), new(MoveState.Seeding, Fault.KillSend),
+        new(MoveState.Seeding, Fault.KillReceive), new(MoveState.Quiescing, Fault.KillSource), new(MoveState.Quiescing, Fault.TruncatedStream), new(MoveState.Quiescing, Fault.CorruptFrame),
+        new(MoveState.FinalDelta, Fault.KillTarget), new(MoveState.FinalDelta, Fault.CutAgents), new(MoveState.Verified, Fault.KillControl), new(MoveState.Verified, Fault.StoreFails),
+        new(MoveState.CutOver, Fault.KillControl), new(MoveState.CutOver, Fault.CutSourceFromControl), new(MoveState.Starting, Fault.KillTarget), new(MoveState.Retiring, Fault.KillSource),
+    ];
+
+    private static bool MakesSense(MoveState step, Fault fault) => fault switch
+    {
+        Fault.KillSend or Fault.KillReceive => step is MoveState.Seeding or MoveState.FinalDelta,
+        // Switched on in one step, met in the next.
+        Fault.CorruptFrame or Fault.TruncatedStream => step is MoveState.Preparing or MoveState.Quiescing,
+        Fault.StartFails => step is MoveState.Verified or MoveState.CutOver or MoveState.Starting,
+        Fault.ImageGone => step is MoveState.Preparing or MoveState.Seeding or MoveState.FinalDelta or MoveState.CutOver,
+        Fault.TargetFull => step is MoveState.Preparing or MoveState.Seeding or MoveState.Quiescing or MoveState.FinalDelta or MoveState.Starting,
+        Fault.SourceFull => step is MoveState.Preparing or MoveState.Seeding or MoveState.Quiescing or MoveState.Retiring,
+        _ => true,
+    };
+}

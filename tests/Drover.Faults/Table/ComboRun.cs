@@ -1,0 +1,133 @@
+using System.Globalization;
+using Drover.Contracts.Api;
+using Drover.Core.Moves;
+using Drover.Faults.History;
+using Drover.Faults.Lab;
+
+namespace Drover.Faults.Table;
+
+/// <summary>What one fault in one step came to.</summary>
+/// <param name="Wrong">Null: survived.</param>
+public sealed record ComboResult(Combo Combo, string Ended, TimeSpan Took, string? Wrong)
+{
+    public string Line => string.Create(CultureInfo.InvariantCulture,
+        $"{(Wrong is null ? "ok  " : "BAD ")} {Combo.Step,-10} {Combo.Fault,-21} {Ended,-7} {Took.TotalSeconds,5:0.0} s{(Wrong is null ? "" : "  " + Wrong)}");
+}
+
+/// <summary>Begins a move under write load, holds it in a step, strikes, lets go, puts right, and judges.</summary>
+public sealed class ComboRun(FaultLab lab, Watch watch, Tally tally, Random chance)
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private const int Ballast = 12, MoreAcks = 5;
+    private int _twoSeen;
+
+    /// <summary>Deviations that are on for the whole combo, by `source`, `target` or `control`.</summary>
+    public IReadOnlyList<Hold> Bends { get; init; } = [];
+
+    public async Task<ComboResult> Run(Combo combo, CancellationToken cancel)
+    {
+        var begun = lab.Time.GetTimestamp();
+        var ended = "-";
+        var wrong = new List<string>();
+        try
+        {
+            ended = await Move(combo, wrong, cancel);
+        }
+        catch (Exception e) when (e is TimeoutException or Cli.Lab.LabException or IOException or HttpRequestException)
+        {
+            wrong.Add(e.Message);
+        }
+        await JudgeCopies(wrong, "at the end", cancel);
+        await JudgeHistory(wrong, cancel);
+        JudgeWriters(wrong);
+        var result = new ComboResult(combo, ended, lab.Time.GetElapsedTime(begun), wrong.Count == 0 ? null : string.Join("; ", wrong));
+        tally.Count(result.Wrong is null);
+        return result;
+    }
+
+    private async Task<string> Move(Combo combo, List<string> wrong, CancellationToken cancel)
+    {
+        var source = (await Ready(cancel)).Primary!;
+        var target = lab.Nodes.First(n => n != source);
+        string Who(string role) => role switch { "source" => source, "target" => target, _ => role };
+        lab.Dirty(source, Ballast, chance);
+        foreach (var bend in Bends) lab.Points.Arm(Who(bend.Who), bend.Point, "on");
+        var (who, point) = (Who(combo.Hold.Who), combo.Hold.Point);
+        lab.Points.Arm(who, point, "pause");
+        var blow = new Blow(lab, source, target);
+        var move = await lab.Begin(target, cancel);
+        var acks = 0;
+        try
+        {
+            await lab.Until($"the move to be held in {combo.Step}", Patience, () => Task.FromResult(lab.Points.Reached(who, point)), cancel, () => Seen(move.Id, cancel).Result);
+            await blow.Strike(combo.Fault, cancel);
+            await JudgeCopies(wrong, "after the fault", cancel);
+            lab.Points.Release(who, point);
+            if (Blow.Lasts(combo.Fault) is { Ticks: > 0 } lasting) await Task.Delay(lasting, lab.Time, cancel);
+            await JudgeCopies(wrong, "while it lasted", cancel);
+        }
+        finally
+        {
+            lab.Points.Release(who, point);
+            acks = Log().Acks.Count;
+            await blow.PutRight(cancel);
+        }
+        MoveView? last = null;
+        await lab.Until("the move to end", Patience, async () => (last = await lab.SeeMove(move.Id, cancel) ?? last) is { EndedAt: not null }, cancel, () => $"it is {last?.State}, waits for {last?.WaitsFor}");
+        await lab.Until("the writer to go on", Patience, () => Task.FromResult(Log().Acks.Count >= acks + MoreAcks), cancel, () => $"the move ended as {last!.State}");
+        foreach (var bend in Bends) lab.Points.Release(Who(bend.Who), bend.Point);
+        var at = (await lab.SeeVolume(cancel))?.Primary;
+        if (at != (last!.State == nameof(MoveState.Done) ? target : source)) wrong.Add($"the move ended as {last.State} and the volume is on {at}");
+        return last.State;
+    }
+
+    private async Task<string> Seen(string move, CancellationToken cancel) => await lab.SeeMove(move, cancel) is { } seen ? $"it is {seen.State}: {seen.Failure ?? seen.WaitsFor}" : "no answer";
+
+    /// <summary>The cluster as it is before each combo: all connected, no move, the writer writing.</summary>
+    public async Task<VolumeView> Ready(CancellationToken cancel)
+    {
+        VolumeView? volume = null;
+        await lab.Until("every node to be connected", Patience, async () => (await lab.SeeNodes(cancel))?.Nodes.Count(n => n.Connected) == lab.Nodes.Count, cancel);
+        await lab.Until("no move to be open", Patience, async () => (await lab.SeeMoves(cancel))?.All(m => m.EndedAt is not null) == true, cancel);
+        var acks = Log().Acks.Count;
+        await lab.Until("the writer to write", Patience, async () =>
+            (volume = await lab.SeeVolume(cancel)) is { Primary: not null } && Log().Acks.Count > acks + MoreAcks, cancel);
+        return volume!;
+    }
+
+    private WriterLog Log() => WriterLog.Read(lab.AckFile);
+
+    /// <summary>Some copy holds everything that was acknowledged until now. Copies come and go while we look: only what is never found is missing.</summary>
+    private async Task JudgeCopies(List<string> wrong, string when, CancellationToken cancel)
+    {
+        for (var attempt = 0; attempt < 3; attempt++)
+        {
+            if (HistoryChecker.SomeComplete(Log().Acks, lab.Copies().Select(c => c.Records))) return;
+            await Task.Delay(TimeSpan.FromMilliseconds(30), lab.Time, cancel);
+        }
+        tally.NoCopy++;
+        wrong.Add($"no complete copy {when}: {string.Join(", ", lab.Copies().Select(c => $"{c.Node}:{c.Name} {c.Records.Count} records"))}, {Log().Acks.Count} acknowledged");
+    }
+
+    private async Task JudgeHistory(List<string> wrong, CancellationToken cancel)
+    {
+        // First what was promised, then what is there: what comes in between is more, never less.
+        var acks = Log().Acks;
+        if (await lab.SeeVolume(cancel) is not { Primary: not null } volume) { wrong.Add("the control plane does not say where the volume is"); return; }
+        if (lab.LiveRecords(volume) is not { } records) { wrong.Add($"no records in the live data of epoch {volume.Epoch} on {volume.Primary}"); return; }
+        var verdict = HistoryChecker.Check(acks, records);
+        if (verdict.Good) return;
+        tally.Lost += verdict.Wrong;
+        wrong.Add($"of {acks.Count} acknowledged writes {verdict.Lost} lost, {verdict.Twice} twice, {verdict.OutOfOrder} out of order");
+    }
+
+    private void JudgeWriters(List<string> wrong)
+    {
+        var pairs = HistoryChecker.Together(Log().Opens);
+        var moments = Math.Max(pairs.Count, watch.Moments);
+        if (moments == _twoSeen) return;
+        tally.TwoWriters += moments - _twoSeen;
+        _twoSeen = moments;
+        wrong.Add($"two writers at once{(pairs.Count == 0 ? "" : $": {pairs[^1].First.Run} on {pairs[^1].First.Node} and {pairs[^1].Second.Run} on {pairs[^1].Second.Node}")}");
+    }
+}
