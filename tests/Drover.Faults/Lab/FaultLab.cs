@@ -157,9 +157,12 @@ public sealed class FaultLab : IAsyncDisposable
         }
     }
 
-    public void Empty(string node)
+    public async Task Empty(string node, CancellationToken cancel)
     {
-        foreach (var filler in Directory.EnumerateFiles(PoolOf(node), "filler*")) File.Delete(filler);
+        var fillers = Directory.GetFiles(PoolOf(node), "filler*");
+        foreach (var filler in fillers) File.Delete(filler);
+        // btrfs counts the room as free after its next commit.
+        if (fillers.Length > 0) await _programs.Run("sync", ["--file-system", PoolOf(node)], cancel);
     }
 
     /// <summary>Changes much of the volume, so that a round has something to carry.</summary>

@@ -65,7 +65,7 @@ public sealed class Blow(FaultLab lab, string source, string target)
         foreach (var node in lab.Nodes)
         {
             lab.Signal(node, Agent, Continue);
-            lab.Empty(node);
+            await lab.Empty(node, cancel);
         }
         await lab.HealLinks(cancel);
         await lab.StartMissing(cancel);

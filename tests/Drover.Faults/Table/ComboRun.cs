@@ -8,10 +8,11 @@ namespace Drover.Faults.Table;
 
 /// <summary>What one fault in one step came to.</summary>
 /// <param name="Wrong">Null: survived.</param>
-public sealed record ComboResult(Combo Combo, string Ended, TimeSpan Took, string? Wrong)
+/// <param name="Why">Of a move that was undone.</param>
+public sealed record ComboResult(Combo Combo, string Ended, TimeSpan Took, string? Wrong, string? Why)
 {
     public string Line => string.Create(CultureInfo.InvariantCulture,
-        $"{(Wrong is null ? "ok  " : "BAD ")} {Combo.Step,-10} {Combo.Fault,-21} {Ended,-7} {Took.TotalSeconds,5:0.0} s{(Wrong is null ? "" : "  " + Wrong)}");
+        $"{(Wrong is null ? "ok  " : "BAD ")} {Combo.Step,-10} {Combo.Fault,-21} {Ended,-7} {Took.TotalSeconds,5:0.0} s  {Wrong ?? Why}").TrimEnd();
 }
 
 /// <summary>Begins a move under write load, holds it in a step, strikes, lets go, puts right, and judges.</summary>
@@ -20,6 +21,7 @@ public sealed class ComboRun(FaultLab lab, Watch watch, Tally tally, Random chan
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private const int Ballast = 12, MoreAcks = 5;
     private int _twoSeen;
+    private string? _why;
 
     /// <summary>Deviations that are on for the whole combo, by `source`, `target` or `control`.</summary>
     public IReadOnlyList<Hold> Bends { get; init; } = [];
@@ -28,6 +30,7 @@ public sealed class ComboRun(FaultLab lab, Watch watch, Tally tally, Random chan
     {
         var begun = lab.Time.GetTimestamp();
         var ended = "-";
+        _why = null;
         var wrong = new List<string>();
         try
         {
@@ -40,7 +43,7 @@ public sealed class ComboRun(FaultLab lab, Watch watch, Tally tally, Random chan
         await JudgeCopies(wrong, "at the end", cancel);
         await JudgeHistory(wrong, cancel);
         JudgeWriters(wrong);
-        var result = new ComboResult(combo, ended, lab.Time.GetElapsedTime(begun), wrong.Count == 0 ? null : string.Join("; ", wrong));
+        var result = new ComboResult(combo, ended, lab.Time.GetElapsedTime(begun), wrong.Count == 0 ? null : string.Join("; ", wrong), _why);
         tally.Count(result.Wrong is null);
         return result;
     }
@@ -77,7 +80,8 @@ public sealed class ComboRun(FaultLab lab, Watch watch, Tally tally, Random chan
         await lab.Until("the writer to go on", Patience, () => Task.FromResult(Log().Acks.Count >= acks + MoreAcks), cancel, () => $"the move ended as {last!.State}");
         foreach (var bend in Bends) lab.Points.Release(Who(bend.Who), bend.Point);
         var at = (await lab.SeeVolume(cancel))?.Primary;
-        if (at != (last!.State == nameof(MoveState.Done) ? target : source)) wrong.Add($"the move ended as {last.State} and the volume is on {at}");
+        _why = last!.Failure;
+        if (at != (last.State == nameof(MoveState.Done) ? target : source)) wrong.Add($"the move ended as {last.State} and the volume is on {at}");
         return last.State;
     }
 
