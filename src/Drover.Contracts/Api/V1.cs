@@ -89,6 +89,10 @@ public sealed record RoundView(int Number, bool Final, long Bytes, double Ms, do
     /// <summary>The way from disk to disk, as measured.</summary>
     public double? PipeBytesPerSecond { get; init; }
     public long? PredictedDeltaBytes { get; init; }
+    /// <summary>Over the wire: less than <see cref="Bytes"/> where compressed, more where a connection broke.</summary>
+    public long WireBytes { get; init; }
+    /// <summary>Sent again because a connection broke.</summary>
+    public long ResentBytes { get; init; }
 }
 
 /// <summary>The transfer under way.</summary>

@@ -77,7 +77,7 @@ public static class ViewsV1
         round.Number, round.Final, round.Bytes.Bytes, round.Elapsed.TotalMilliseconds, round.SnapshotTime.TotalMilliseconds, round.SendTime.TotalMilliseconds, round.SyncTime.TotalMilliseconds,
         round.PredictedStop?.TotalMilliseconds)
     {
-        DirtyBytesPerSecond = round.DirtyRate, PipeBytesPerSecond = round.PipeRate, PredictedDeltaBytes = round.PredictedDelta,
+        DirtyBytesPerSecond = round.DirtyRate, PipeBytesPerSecond = round.PipeRate, PredictedDeltaBytes = round.PredictedDelta, WireBytes = round.WireBytes.Bytes, ResentBytes = round.ResentBytes.Bytes,
     };
 
     private static ResourcesView Resources(Resources amount) => new(Rounded(amount.Cpus), Rounded(amount.MemoryMiB), Rounded(amount.DiskMiB), string.Join(',', amount.Ports));

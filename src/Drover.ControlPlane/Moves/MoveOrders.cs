@@ -65,7 +65,10 @@ public sealed class MoveOrders(DesiredOf desired, ITransferTickets tickets)
 
     public static Round Measured(MoveStep.SendRound step, RoundOutcome outcome) => new(
         step.Number, step.Final, new ByteCount(outcome.Bytes), Micros(outcome.ElapsedUs), Micros(outcome.SnapshotUs), Micros(outcome.SendUs), Micros(outcome.SyncUs),
-        DateTimeOffset.FromUnixTimeMilliseconds(outcome.SnapshotAtUnixMs), null);
+        DateTimeOffset.FromUnixTimeMilliseconds(outcome.SnapshotAtUnixMs), null)
+    {
+        WireBytes = new ByteCount(outcome.WireBytes), ResentBytes = new ByteCount(outcome.ResentBytes),
+    };
 
     public static StepFailure Failure(StepErrorKind kind) => kind switch
     {

@@ -114,6 +114,10 @@ public sealed record Round(int Number, bool Final, ByteCount Bytes, TimeSpan Ela
     public double? PipeRate { get; init; }
     /// <summary>Bytes a final delta taken when this round ended was expected to carry.</summary>
     public long? PredictedDelta { get; init; }
+    /// <summary>What went over the wire: less than the stream where it was compressed, more where a connection broke.</summary>
+    public ByteCount WireBytes { get; init; }
+    /// <summary>Of the stream, sent again because a connection broke.</summary>
+    public ByteCount ResentBytes { get; init; }
 }
 
 /// <summary>The waterfall of the cutover. Moments on the control plane's clock; spans measured by the agent that did the work.</summary>
