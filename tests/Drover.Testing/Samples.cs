@@ -65,7 +65,7 @@ public static class Samples
         new("node1"), new("node2"), Spec, [31002], new(TimeSpan.FromMilliseconds(200), 5, NonConvergence.Abort, 1000) { Quiesce = Quiesce.Freeze, PreStop = new("psql -c CHECKPOINT", TimeSpan.FromSeconds(9), Required: true) }, MoveState.Seeding, Moment)
     {
         History = [new(MoveState.Planned, Moment), new(MoveState.Seeding, Moment.AddSeconds(1))],
-        Rounds = [new(1, true, new(1000), TimeSpan.FromSeconds(1), TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(3), Moment, TimeSpan.FromMilliseconds(4)) { DirtyRate = 1.5, PipeRate = 2.5, PredictedDelta = 9 }],
+        Rounds = [new(1, true, new(1000), TimeSpan.FromSeconds(1), TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(3), Moment, TimeSpan.FromMilliseconds(4)) { DirtyRate = 1.5, PipeRate = 2.5, PredictedDelta = 9, WireBytes = new ByteCount(4097), ResentBytes = new ByteCount(11) }],
         Timings = new(Moment, TimeSpan.FromMilliseconds(1), Moment, TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(3), TimeSpan.FromMilliseconds(4),
             Moment, Moment, TimeSpan.FromMilliseconds(5), Moment, TimeSpan.FromMilliseconds(6), Moment) { FirstAnswer = TimeSpan.FromMilliseconds(7) },
         Attempts = 2, WrittenByStop = new(7), SourceIdle = true, Before = App, Failure = "the disk is full", WaitsFor = "a round",
