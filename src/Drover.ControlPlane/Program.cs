@@ -6,6 +6,7 @@ using Drover.ControlPlane.Apps;
 using Drover.ControlPlane.Events;
 using Drover.ControlPlane.Marathon;
 using Drover.ControlPlane.Moves;
+using Drover.ControlPlane.Nodes;
 using Drover.ControlPlane.Store;
 using Drover.ControlPlane.Store.Sqlite;
 using Drover.Core;
@@ -61,6 +62,7 @@ public static class Program
         builder.Services.AddAgents(new AgentLinkOptions(options.Name, tickets.PublicKeyPem, await Term.Next(store), TimeSpan.FromSeconds(3)) { Lease = new(options.Lease) });
         builder.Services.AddApps();
         builder.Services.AddMoves(DesiredState.For);
+        builder.Services.AddNodes();
         builder.Services.AddEvents();
 
         builder.Listen(options, authority);

@@ -201,7 +201,8 @@ public sealed class InstanceWork(
         foreach (var volume in wanted.Volumes)
             if (await book.Replica(new(volume.Name), cancel) is { } replica) replicas[replica.Name] = replica;
         var notes = book.Notes(task);
-        notes.WaitsFor = EpochCheck.Refusal(newest, container, now.Volumes, replicas);
+        notes.WaitsFor = EpochCheck.Refusal(newest, container, now.Volumes, replicas)
+            ?? await right.Claim([.. wanted.Volumes.Select(v => (new VolumeName(v.Name), new Epoch(v.Epoch)))], container.ContainerId, cancel);
         if (notes.WaitsFor is null && await containers.Thaw(task, cancel) is { Ok: false } failed) notes.WaitsFor = $"{task} cannot be thawed: {failed.Message}";
         await book.Refresh(task, cancel);
         return notes.WaitsFor is null ? null : WorkOutcome.Waits;

@@ -231,14 +231,16 @@ public sealed class MoveWork(
             if (here is not null) await Drop(volume, live: false, everything, cancel);
             await TellVolume(name, cancel);
         }
-        if (unwind.Source && unwind.TaskId.Length > 0) await Thawed(new(unwind.TaskId), cancel);
+        if (unwind.Source && unwind.TaskId.Length > 0) await Thawed(new(unwind.TaskId), unwind.Volumes, cancel);
         return new StepResult();
     }
 
     /// <summary>Its data is unsealed, and control orders this only before the commit: this node is the one writer.</summary>
-    private async Task Thawed(TaskId task, CancellationToken cancel)
+    private async Task Thawed(TaskId task, IEnumerable<RetireVolume> held, CancellationToken cancel)
     {
-        if (await book.Refresh(task, cancel) is not { Frozen: true }) return;
+        if (await book.Refresh(task, cancel) is not { Frozen: true } frozen) return;
+        if (await right.Claim([.. held.Select(v => (new VolumeName(v.Name), new Epoch(v.Epoch)))], frozen.ContainerId, cancel) is { } unleased)
+            throw new StepFailed(StepErrorKind.Retry, $"{task} stays frozen: {unleased}");
         var thawed = await containers.Thaw(task, cancel);
         await book.Refresh(task, cancel);
         if (!thawed.Ok && thawed.Kind != ContainerOutcomeKind.NoContainer) throw new StepFailed(StepErrorKind.Retry, $"{task} cannot be thawed: {thawed.Message}");

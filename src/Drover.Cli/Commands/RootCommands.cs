@@ -2,6 +2,7 @@ using System.CommandLine;
 using Drover.Cli.Commands.Apps;
 using Drover.Cli.Commands.Cluster;
 using Drover.Cli.Commands.Moves;
+using Drover.Cli.Commands.Nodes;
 using Drover.Cli.Commands.Volumes;
 using Drover.Cli.Control;
 
@@ -22,6 +23,8 @@ public static class RootCommands
         var root = new RootCommand("Drover moves running containers together with their data.") { Control, Json };
         root.Subcommands.Add(StatusCommand.Build());
         root.Subcommands.Add(NodesCommand.Build());
+        root.Subcommands.Add(NodeCommand.Build());
+        root.Subcommands.Add(RebalanceCommand.Build());
         root.Subcommands.Add(VolumesCommand.Build());
         root.Subcommands.Add(new Command("volume", "One volume") { VolumePromoteCommand.Build() });
         root.Subcommands.Add(EventsCommand.Build());

@@ -118,6 +118,31 @@ public sealed record MovePlanView(
     public string? WaitsFor { get; init; }
 }
 
+/// <summary>POST /api/v1/nodes/{id}/drain. POST nodes/{id}/drain/stop, nodes/{id}/cordon and nodes/{id}/uncordon take no body.</summary>
+/// <param name="Limit">Moves at once; 0: the usual.</param>
+/// <param name="DryRun">Answers the plan and does nothing.</param>
+public sealed record DrainRequest(int Limit, bool DryRun);
+
+/// <summary>A node being emptied, or the plan for it.</summary>
+/// <param name="State">`Planned` (a dry run), `Draining`, `Stopped`, `Done`</param>
+/// <param name="Apps">Copies that are still there, in the order they go.</param>
+/// <param name="Stays">What a drain does not take away.</param>
+public sealed record DrainView(
+    string Node, string State, int Limit, int Total, int Gone, DateTimeOffset? StartedAt, DateTimeOffset? EndedAt, string? WaitsFor, IReadOnlyList<DrainedAppView> Apps, IReadOnlyList<string> Stays);
+
+/// <param name="How">`move`, or `replace` for one copy of several</param>
+/// <param name="WaitsFor">null: it is on its way, or its turn comes when another has gone.</param>
+public sealed record DrainedAppView(string App, string How, long Bytes, string? To, string? Move, string? MoveState, string? WaitsFor);
+
+/// <summary>POST /api/v1/rebalance</summary>
+public sealed record RebalanceRequest(bool Apply);
+
+/// <param name="Before">Sum over nodes of the squares of memory and storage shares in use.</param>
+/// <param name="PeakBefore">Largest share in use on any node.</param>
+public sealed record RebalanceView(bool Applied, double Before, double After, double PeakBefore, double PeakAfter, IReadOnlyList<RelocationView> Moves);
+
+public sealed record RelocationView(string App, string From, string To, long Bytes, double Gain);
+
 /// <summary>GET /api/v1/events: server-sent events; `id` is the sequence number, `event` the kind, `data` this. Sequence numbers grow over restarts too.</summary>
 public sealed record EventView(long Sequence, DateTimeOffset At, string Kind, string Subject, string Text, string? App, string? Instance, string? Node, string? Volume, string? Move, string? Deployment, string? State);
 
@@ -142,6 +167,10 @@ public sealed record ErrorView(string Message, string? Field, string? Remedy);
 [JsonSerializable(typeof(MovesView))]
 [JsonSerializable(typeof(MoveView))]
 [JsonSerializable(typeof(MovePlanView))]
+[JsonSerializable(typeof(DrainRequest))]
+[JsonSerializable(typeof(DrainView))]
+[JsonSerializable(typeof(RebalanceRequest))]
+[JsonSerializable(typeof(RebalanceView))]
 [JsonSerializable(typeof(EventView))]
 [JsonSerializable(typeof(OffersView))]
 [JsonSerializable(typeof(ErrorView))]

@@ -16,12 +16,28 @@ public sealed record Node(
     /// <summary>Longest lease that it may have: a control plane that starts again waits for its end.</summary>
     public TimeSpan Lease { get; init; }
 
+    /// <summary>What an operator last wished of emptying it; null: nothing.</summary>
+    public NodeDrain? Drain { get; init; }
+
     public string? Attribute(string name)
     {
         foreach (var attribute in Attributes) if (attribute.Name == name) return attribute.Value;
         return null;
     }
 }
+
+/// <summary>An operator's wish that a node's apps go elsewhere. It outlives the control plane's process.</summary>
+/// <param name="Limit">Moves at once.</param>
+/// <param name="Apps">Apps it had when this began.</param>
+public sealed record NodeDrain(DrainState State, int Limit, int Apps, DateTimeOffset StartedAt)
+{
+    public DateTimeOffset? EndedAt { get; init; }
+    /// <summary>What holds it up; null: it makes progress.</summary>
+    public string? WaitsFor { get; init; }
+}
+
+[System.Text.Json.Serialization.JsonConverter(typeof(System.Text.Json.Serialization.JsonStringEnumConverter<DrainState>))]
+public enum DrainState { Draining, Stopped, Done }
 
 public sealed record NodeAttribute(string Name, string Value);
 
