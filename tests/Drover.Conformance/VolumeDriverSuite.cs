@@ -16,6 +16,9 @@ public abstract partial class VolumeDriverSuite : IAsyncLifetime
 
     protected abstract Task<IPoolBench> NewPool();
 
+    /// <summary>Format of all streams between the pools; null: the first the driver names.</summary>
+    protected virtual StreamFormat? Format => null;
+
     private IPoolBench A => _pools[0];
     private IPoolBench B => _pools[1];
 
@@ -64,7 +67,7 @@ public abstract partial class VolumeDriverSuite : IAsyncLifetime
         return taken.Value!;
     }
 
-    private static async Task<byte[]> StreamOf(IPoolBench pool, string snapshot, string? from = null, StreamFormat? format = null)
+    private async Task<byte[]> StreamOf(IPoolBench pool, string snapshot, string? from = null, StreamFormat? format = null)
     {
         var pipe = new Pipe();
         var sending = pool.Driver.Send(Db, Snap(snapshot), from is null ? null : Snap(from), format ?? Best(pool), pipe.Writer, default);
@@ -74,19 +77,19 @@ public abstract partial class VolumeDriverSuite : IAsyncLifetime
         return bytes.ToArray();
     }
 
-    private static StreamFormat Best(IPoolBench pool) => pool.Driver.Abilities.Formats[0];
+    private StreamFormat Best(IPoolBench pool) => Format ?? pool.Driver.Abilities.Formats[0];
 
-    private static async Task<IIncoming> Receive(IPoolBench pool, byte[] stream, string snapshot, string? from = null, StreamFormat? format = null) =>
+    private async Task<IIncoming> Receive(IPoolBench pool, byte[] stream, string snapshot, string? from = null, StreamFormat? format = null) =>
         await pool.Driver.Receive(Db, Snap(snapshot), from is null ? null : Snap(from), format ?? Best(pool), PipeReader.Create(new ReadOnlySequence<byte>(stream)), default);
 
-    private static async Task<SnapshotView> Copy(IPoolBench source, IPoolBench target, string snapshot, string? from = null, StreamFormat? format = null)
+    private async Task<SnapshotView> Copy(IPoolBench source, IPoolBench target, string snapshot, string? from = null, StreamFormat? format = null)
     {
         await using var incoming = await Receive(target, await StreamOf(source, snapshot, from, format), snapshot, from, format);
         return await incoming.Accept(default);
     }
 
     /// <summary>A whole move: final snapshot of the sealed live data, sent and promoted there.</summary>
-    private static async Task Hop(IPoolBench source, IPoolBench target, string snapshot, string? from, long epoch)
+    private async Task Hop(IPoolBench source, IPoolBench target, string snapshot, string? from, long epoch)
     {
         IsDone(await source.Driver.Unmount(Db, default));
         IsDone(await source.Driver.Seal(Db, true, At(epoch), default));

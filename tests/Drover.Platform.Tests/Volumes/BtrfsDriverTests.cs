@@ -1,3 +1,4 @@
+using Drover.Agent.Volumes;
 using Drover.Conformance;
 using Xunit;
 
@@ -9,5 +10,14 @@ namespace Drover.Platform.Tests.Volumes;
 [Trait("needs", "root")]
 public sealed class BtrfsDriverTests : VolumeDriverSuite
 {
+    protected override async Task<IPoolBench> NewPool() => await LoopPool.Make();
+}
+
+/// <summary>The same laws where the pools exchange trees, as unlike drivers do.</summary>
+[Collection("pools")]
+[Trait("needs", "root")]
+public sealed class BtrfsTreeTests : VolumeDriverSuite
+{
+    protected override StreamFormat? Format => StreamFormat.Tree1;
     protected override async Task<IPoolBench> NewPool() => await LoopPool.Make();
 }

@@ -8,7 +8,7 @@ public sealed partial class BtrfsDriver
     public Task<VolumeOutcome> Make(LiveOrder order, CancellationToken cancel) => Alone(order.Volume, folder =>
     {
         if (Refusal(folder, order.Epoch) is { } refused) return refused;
-        var ledger = folder.ReadLedger() ?? Ledger.Blank;
+        var ledger = folder.ReadLedger() ?? VolumeLedger.Blank;
         if (ledger.Live && ledger.Epoch == order.Epoch) return MadeAlready(ledger, order);
         if (order is not LiveOrder.OfSnapshot && Trace(folder, ledger) is { } trace) return trace;
         SnapshotName? from = null;
@@ -32,7 +32,7 @@ public sealed partial class BtrfsDriver
         return VolumeOutcome.Done;
     }, cancel, (order as LiveOrder.CloneOf)?.Source);
 
-    private static VolumeOutcome MadeAlready(Ledger ledger, LiveOrder order)
+    private static VolumeOutcome MadeAlready(VolumeLedger ledger, LiveOrder order)
     {
         var (source, from) = order switch
         {
@@ -45,7 +45,7 @@ public sealed partial class BtrfsDriver
         return VolumeOutcome.Conflict($"volume {order.Volume} has live data of epoch {order.Epoch} already, made of {made}: give the new data an epoch of its own");
     }
 
-    private static VolumeOutcome? Trace(VolumeFolder folder, Ledger ledger) => ledger.Known == Epoch.None && !folder.SnapshotNames().Any() ? null
+    private static VolumeOutcome? Trace(VolumeFolder folder, VolumeLedger ledger) => ledger.Known == Epoch.None && !folder.SnapshotNames().Any() ? null
         : VolumeOutcome.Conflict($"volume {folder.Name} is known here (epoch {ledger.Known}, {folder.SnapshotNames().Count()} snapshots): a known volume is never made again empty or of another one; check which node has its data");
 
     public Task<VolumeOutcome> Access(VolumeName volume, VolumeAccess wanted, Epoch epoch, CancellationToken cancel) => Alone(volume, folder => wanted switch

@@ -19,25 +19,10 @@ public sealed partial class BtrfsDriver
         try
         {
             Abilities.Require(format, Name);
-            var command = SendCommand(Folder(volume), snapshot, from);
-            await using var sending = commands.Start(command);
-            sending.Input.Close();
-            Widen(sending.Output);
-            while (true)
-            {
-                var read = await sending.Output.ReadAsync(to.GetMemory(ReadSize), cancel);
-                if (read == 0) break;
-                if (Failpoints.BendsOnce("truncate-stream"))
-                {
-                    to.Advance(read / 4);
-                    await to.CompleteAsync();
-                    return;
-                }
-                to.Advance(read);
-                var flushed = await to.FlushAsync(cancel);
-                if (flushed.IsCompleted) throw new IOException($"the reader of the stream of {volume}/{snapshot} went away");
-            }
-            (await sending.Exited(cancel)).Require(command);
+            using var reading = _reading.Begin(volume, from is { } basis ? [snapshot, basis] : [snapshot]);
+            RequireHere(Folder(volume), snapshot, from);
+            if (format == StreamFormat.Tree1) await SendTree(Folder(volume), snapshot, from, to, cancel);
+            else await SendNative(Folder(volume), snapshot, from, to, cancel);
             await to.CompleteAsync();
         }
         catch (Exception e)
@@ -46,6 +31,28 @@ public sealed partial class BtrfsDriver
             await to.CompleteAsync(e);
             throw;
         }
+    }
+
+    private async Task SendNative(VolumeFolder folder, SnapshotName snapshot, SnapshotName? from, PipeWriter to, CancellationToken cancel)
+    {
+        var command = SendCommand(folder, snapshot, from);
+        await using var sending = commands.Start(command);
+        sending.Input.Close();
+        Widen(sending.Output);
+        while (true)
+        {
+            var read = await sending.Output.ReadAsync(to.GetMemory(ReadSize), cancel);
+            if (read == 0) break;
+            if (Failpoints.BendsOnce("truncate-stream"))
+            {
+                to.Advance(read / 4);
+                return;
+            }
+            to.Advance(read);
+            var flushed = await to.FlushAsync(cancel);
+            if (flushed.IsCompleted) throw new IOException($"the reader of the stream of {folder.Name}/{snapshot} went away");
+        }
+        (await sending.Exited(cancel)).Require(command);
     }
 
     public async Task<IIncoming> Receive(VolumeName volume, SnapshotName snapshot, SnapshotName? from, StreamFormat format, PipeReader stream, CancellationToken cancel)
@@ -58,7 +65,8 @@ public sealed partial class BtrfsDriver
         try
         {
             await Task.Run(attempt.Prepare, cancel);
-            await RunReceive(attempt, stream, cancel);
+            if (format == StreamFormat.Tree1) await ReceiveTree(attempt, parent is null ? null : folder.SnapshotData(from!.Value), parent, stream, cancel);
+            else await RunReceive(attempt, stream, cancel);
             await Task.Run(() => attempt.Check(parent, from), cancel);
             return attempt;
         }
@@ -70,14 +78,16 @@ public sealed partial class BtrfsDriver
         }
     }
 
-    private static HostCommand SendCommand(VolumeFolder folder, SnapshotName snapshot, SnapshotName? from)
+    private static void RequireHere(VolumeFolder folder, SnapshotName snapshot, SnapshotName? from)
     {
         if (folder.FindSnapshot(snapshot) is null) throw new InvalidOperationException($"snapshot {snapshot} of volume {folder.Name} is not here: nothing to send");
-        if (from is null) return new("btrfs", ["send", "-q", "--proto", "2", folder.SnapshotData(snapshot)]);
-        if (folder.FindSnapshot(from.Value) is null) throw new BaseUnusable($"snapshot {from} of volume {folder.Name} is not here");
-        // Only `-p`: with `-c` the stream may name clone sources that a target cannot find, or finds wrongly.
-        return new("btrfs", ["send", "-q", "--proto", "2", "-p", folder.SnapshotData(from.Value), folder.SnapshotData(snapshot)]);
+        if (from is { } basis && folder.FindSnapshot(basis) is null) throw new BaseUnusable($"snapshot {from} of volume {folder.Name} is not here");
     }
+
+    private static HostCommand SendCommand(VolumeFolder folder, SnapshotName snapshot, SnapshotName? from) =>
+        // Only `-p`: with `-c` the stream may name clone sources that a target cannot find, or finds wrongly.
+        from is null ? new("btrfs", ["send", "-q", "--proto", "2", folder.SnapshotData(snapshot)])
+            : new("btrfs", ["send", "-q", "--proto", "2", "-p", folder.SnapshotData(from.Value), folder.SnapshotData(snapshot)]);
 
     private async Task RunReceive(Incoming attempt, PipeReader stream, CancellationToken cancel)
     {

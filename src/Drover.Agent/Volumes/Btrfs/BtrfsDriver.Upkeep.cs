@@ -80,7 +80,7 @@ public sealed partial class BtrfsDriver
         return VolumeOutcome.Done;
     }
 
-    private static void RemoveOldLives(VolumeFolder folder, Ledger ledger, Epoch olderThan)
+    private static void RemoveOldLives(VolumeFolder folder, VolumeLedger ledger, Epoch olderThan)
     {
         // The ledger first: after a crash in between, the data is known to be given up, not thought lost.
         var floor = olderThan > ledger.Floor ? olderThan : ledger.Floor;
@@ -92,9 +92,10 @@ public sealed partial class BtrfsDriver
     }
 
     /// <summary>False while it is being sent: the kernel refuses then.</summary>
-    private static bool RemoveSnapshot(VolumeFolder folder, SnapshotName snapshot)
+    private bool RemoveSnapshot(VolumeFolder folder, SnapshotName snapshot)
     {
         if (Named(snapshot) is not null || !Directory.Exists(folder.Snapshot(snapshot))) return true;
+        if (_reading.IsUsed(folder.Name, snapshot)) return false;
         // Safe: named by the order, and the caller made sure that it is not the last of the data here.
         var error = Subvolume.Delete(folder.Snapshot(snapshot), VolumeFolder.DataName);
         if (error is Native.ErrorPermission or Native.ErrorBusy) return false;

@@ -17,6 +17,7 @@ namespace Drover.Agent.Volumes.Btrfs;
 public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostCommands commands, IChance chance) : IVolumeDriver
 {
     private readonly KeyedLocks _locks = new();
+    private readonly SnapshotUse _reading = new();
     private readonly SubvolumeSizes _sizes = new();
     private readonly string _pool = Path.TrimEndingDirectorySeparator(Path.GetFullPath(pool));
 
@@ -25,7 +26,7 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
 
     public string Name => "btrfs";
 
-    public VolumeAbilities Abilities { get; } = new([StreamFormat.BtrfsSend1], Incremental: true, Quotas: false, CheapSnapshots: true, AtomicSnapshots: true);
+    public VolumeAbilities Abilities { get; } = new([StreamFormat.BtrfsSend1, StreamFormat.Tree1], Incremental: true, Quotas: false, CheapSnapshots: true, AtomicSnapshots: true);
 
     public Task<PoolSpace> Space(CancellationToken cancel) => Task.Run(() =>
     {
@@ -96,7 +97,7 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
     {
         if (epoch <= Epoch.None) return VolumeOutcome.Conflict($"epoch {epoch} is none: live data has an epoch from 1");
         if (folder.ReadLedger() is null && folder.ForeignTrace() is { } foreign) return VolumeOutcome.Conflict(foreign);
-        var ledger = folder.ReadLedger() ?? Ledger.Blank;
+        var ledger = folder.ReadLedger() ?? VolumeLedger.Blank;
         if (epoch < ledger.Known) return VolumeOutcome.Stale(epoch, ledger.Known);
         return ledger.Live && ledger.Epoch == epoch && folder.ForeignTrace() is { } gone ? VolumeOutcome.Missing(gone) : null;
     }
@@ -105,7 +106,7 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
     {
         live = default;
         if (Refusal(folder, epoch) is { } refused) return refused;
-        var ledger = folder.ReadLedger() ?? Ledger.Blank;
+        var ledger = folder.ReadLedger() ?? VolumeLedger.Blank;
         if (!ledger.Live || ledger.Epoch != epoch || Subvolume.Find(folder.Live(epoch)) is not { } found)
             return VolumeOutcome.Missing($"volume {folder.Name} has no live data of epoch {epoch} here (ledger: epoch {ledger.Epoch}): the app makes it when it starts on this node; if it ran here before, check the node's pool");
         live = found;

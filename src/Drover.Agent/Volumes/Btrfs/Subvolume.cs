@@ -11,7 +11,9 @@ namespace Drover.Agent.Volumes.Btrfs;
 internal readonly record struct SubvolumeInfo(ulong TreeId, ulong Generation, ulong Created, bool IsReadOnly, Guid Uuid, Guid ParentUuid, Guid ReceivedUuid)
 {
     /// <summary>Same on every node that holds these contents: the uuid of the first of them.</summary>
-    public string Identity => (ReceivedUuid == Guid.Empty ? Uuid : ReceivedUuid).ToString();
+    public Guid Original => ReceivedUuid == Guid.Empty ? Uuid : ReceivedUuid;
+
+    public string Identity => Original.ToString();
 }
 
 /// <summary>
@@ -21,7 +23,7 @@ internal readonly record struct SubvolumeInfo(ulong TreeId, ulong Generation, ul
 internal static unsafe class Subvolume
 {
     private const nuint Sync = 0x9408, SnapshotCreate = 0x50009417, Create = 0x50009418, Destroy = 0x5000940f;
-    private const nuint GetFlags = 0x80089419, SetFlags = 0x4008941a, GetInfo = 0x81f8943c, GetChildren = 0xd000943d, TreeSearch = 0xc0709411;
+    private const nuint GetFlags = 0x80089419, SetFlags = 0x4008941a, GetInfo = 0x81f8943c, GetChildren = 0xd000943d, TreeSearch = 0xc0709411, SetReceived = 0xc0c89425;
     private const ulong ReadOnlyFlag = 2;
     private const int ArgumentSize = 4096;
 
@@ -73,6 +75,16 @@ internal static unsafe class Subvolume
         new Span<byte>(argument, ArgumentSize).Clear();
         Encoding.UTF8.GetBytes(name, new Span<byte>(argument + 8, ArgumentSize - 9));
         return Native.Ioctl(folder, Destroy, argument) == 0 ? 0 : Marshal.GetLastPInvokeError();
+    }
+
+    /// <summary>Says what this subvolume is a copy of. It must be writable still, and never be again afterwards.</summary>
+    public static void SetReceivedUuid(string path, Guid original)
+    {
+        using var folder = Native.OpenFolder(path);
+        var argument = stackalloc byte[200];
+        new Span<byte>(argument, 200).Clear();
+        original.TryWriteBytes(new Span<byte>(argument, 16), bigEndian: true, out _);
+        if (Native.Ioctl(folder, SetReceived, argument) != 0) throw Native.Failed("set received uuid of", path);
     }
 
     public static void SetReadOnly(string path, bool isReadOnly)

@@ -37,16 +37,16 @@ internal sealed class VolumeFolder(string pool, VolumeName name)
     public IEnumerable<Epoch> LiveEpochs() => NamesIn(Lives)
         .Select(n => long.TryParse(n, NumberStyles.None, CultureInfo.InvariantCulture, out var e) ? new Epoch(e) : Epoch.None).Where(e => e != Epoch.None);
 
-    public Ledger? ReadLedger() => Ledger.Read(Path);
+    public VolumeLedger? ReadLedger() => VolumeLedger.Read(Path);
 
     /// <summary>The ledger comes before all else in a folder, so that data without one is never ours to touch.</summary>
-    public Ledger LedgerOrBlank()
+    public VolumeLedger LedgerOrBlank()
     {
         if (ReadLedger() is { } known) return known;
         Directory.CreateDirectory(Path);
-        Ledger.Blank.Write(Path);
+        VolumeLedger.Blank.Write(Path);
         Native.SyncFolder(System.IO.Path.GetDirectoryName(Path)!);
-        return Ledger.Blank;
+        return VolumeLedger.Blank;
     }
 
     /// <summary>Why this folder is not as this driver would have made it; null when all is well.</summary>
@@ -56,7 +56,7 @@ internal sealed class VolumeFolder(string pool, VolumeName name)
         {
             if (ReadLedger() is { } ledger)
                 return ledger.Live && Subvolume.Find(Live(ledger.Epoch)) is null ? $"the live data of epoch {ledger.Epoch} is gone from {Lives}: restore it, or make it anew of a snapshot that is left: `btrfs subvolume snapshot {Snapshots}/NAME/{DataName} {Live(ledger.Epoch)}`" : null;
-            return NamesIn(Lives).Any() || NamesIn(Snapshots).Any() ? $"{Path} holds data without a {Ledger.FileName}: move it away or restore the ledger" : null;
+            return NamesIn(Lives).Any() || NamesIn(Snapshots).Any() ? $"{Path} holds data without a {VolumeLedger.FileName}: move it away or restore the ledger" : null;
         }
         catch (InvalidDataException e)
         {

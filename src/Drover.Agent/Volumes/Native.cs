@@ -2,7 +2,7 @@ using System.ComponentModel;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace Drover.Agent.Volumes.Btrfs;
+namespace Drover.Agent.Volumes;
 
 /// <summary>Linux calls that .NET has no name for. Numbers and layouts from linux/fs.h, linux/stat.h, linux/mount.h, linux/fcntl.h.</summary>
 internal static partial class Native

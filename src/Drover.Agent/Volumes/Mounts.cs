@@ -1,4 +1,4 @@
-namespace Drover.Agent.Volumes.Btrfs;
+namespace Drover.Agent.Volumes;
 
 /// <summary>Bind mounts of live data, as this process's mount namespace has them.</summary>
 internal static class Mounts

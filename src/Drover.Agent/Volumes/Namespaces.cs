@@ -1,4 +1,4 @@
-namespace Drover.Agent.Volumes.Btrfs;
+namespace Drover.Agent.Volumes;
 
 /// <summary>
 /// Finds the mount namespaces, those of containers too, in which live data is mounted. Whoever works in it opened its files through such a mount, and an open file

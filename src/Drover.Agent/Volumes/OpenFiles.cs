@@ -1,4 +1,4 @@
-namespace Drover.Agent.Volumes.Btrfs;
+namespace Drover.Agent.Volumes;
 
 /// <summary>
 /// Finds processes that have files of a subvolume open. Needed because the read-only flag of btrfs stops new openings for

@@ -2,19 +2,19 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Drover.Core;
 
-namespace Drover.Agent.Volumes.Btrfs;
+namespace Drover.Agent.Volumes;
 
 /// <summary>What a node knows of a volume beside its data: <c>ledger.json</c>, the first file written in a volume's folder and the commit of every change of epoch.</summary>
 /// <param name="Epoch">Epoch of the live data; 0: none yet.</param>
 /// <param name="Live">Whether there should be live data of that epoch. False: never made, or put away for good.</param>
 /// <param name="From">Snapshot the live data was made of; null: made empty.</param>
 /// <param name="Floor">Orders for epochs below it are stale, whatever data is here.</param>
-internal sealed record Ledger(int Format, Epoch Epoch, bool Live, SnapshotName? From, Epoch Floor)
+internal sealed record VolumeLedger(int Format, Epoch Epoch, bool Live, SnapshotName? From, Epoch Floor)
 {
     public const string FileName = "ledger.json";
     private const int CurrentFormat = 1;
 
-    public static readonly Ledger Blank = new(CurrentFormat, Epoch.None, false, null, Epoch.None);
+    public static readonly VolumeLedger Blank = new(CurrentFormat, Epoch.None, false, null, Epoch.None);
 
     /// <summary>Volume that <see cref="From"/> is a snapshot of; null: this one.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -25,13 +25,13 @@ internal sealed record Ledger(int Format, Epoch Epoch, bool Live, SnapshotName? 
 
     /// <summary>Null when there is none.</summary>
     /// <exception cref="InvalidDataException">There is one that this version cannot read.</exception>
-    public static Ledger? Read(string folder)
+    public static VolumeLedger? Read(string folder)
     {
         var path = Path.Combine(folder, FileName);
         if (!File.Exists(path)) return null;
         try
         {
-            var ledger = JsonSerializer.Deserialize(File.ReadAllBytes(path), LedgerJson.Default.Ledger);
+            var ledger = JsonSerializer.Deserialize(File.ReadAllBytes(path), VolumeLedgerJson.Default.VolumeLedger);
             return ledger is { Format: CurrentFormat } ? ledger : throw new InvalidDataException($"{path} has format {ledger?.Format}, this agent reads {CurrentFormat}: install the version that wrote it");
         }
         catch (JsonException e)
@@ -47,7 +47,7 @@ internal sealed record Ledger(int Format, Epoch Epoch, bool Live, SnapshotName? 
         var fresh = path + ".new";
         using (var file = new FileStream(fresh, FileMode.Create, FileAccess.Write))
         {
-            JsonSerializer.Serialize(file, this, LedgerJson.Default.Ledger);
+            JsonSerializer.Serialize(file, this, VolumeLedgerJson.Default.VolumeLedger);
             file.Flush(flushToDisk: true);
         }
         // Safe to overwrite: the new contents are whole and on disk, and rename swaps them in one step.
@@ -57,5 +57,5 @@ internal sealed record Ledger(int Format, Epoch Epoch, bool Live, SnapshotName? 
 }
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
-[JsonSerializable(typeof(Ledger))]
-internal sealed partial class LedgerJson : JsonSerializerContext;
+[JsonSerializable(typeof(VolumeLedger))]
+internal sealed partial class VolumeLedgerJson : JsonSerializerContext;
