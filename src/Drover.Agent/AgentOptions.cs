@@ -15,8 +15,10 @@ public sealed class AgentOptions
     public int TransferPort { get; init; } = 4525;
     /// <summary>Folder with `ca.pem`, `node.pem`, `node.key`.</summary>
     public required string Certificates { get; init; }
-    /// <summary>Mount point of the btrfs pool (its top level).</summary>
+    /// <summary>Mount point of the btrfs pool (its top level), or the directory driver's folder.</summary>
     public required string Pool { get; init; }
+    /// <summary>One of <see cref="Volumes.VolumesSetup.Drivers"/>.</summary>
+    public string VolumeDriver { get; init; } = Volumes.VolumesSetup.Btrfs;
     /// <summary>Where live volumes are mounted for containers: one folder a volume.</summary>
     public string MountRoot { get; init; } = "/flocker";
     /// <summary>Agent's own state: ledger of orders, nothing of the user's data.</summary>

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
+using Drover.Agent.Volumes;
 
 namespace Drover.Agent;
 
@@ -15,7 +16,7 @@ public static class AgentOptionsReader
 
     private static readonly string[] Names =
     [
-        "node", "hostname", "control", "address", "transfer-port", "certificates", "pool", "mount-root", "state", "docker-socket", "plugin-folder", "cgroup-parent", "cpus", "mem", "ports", "attribute",
+        "node", "hostname", "control", "address", "transfer-port", "certificates", "pool", "volume-driver", "mount-root", "state", "docker-socket", "plugin-folder", "cgroup-parent", "cpus", "mem", "ports", "attribute",
     ];
 
     public const string Usage = """
@@ -25,7 +26,8 @@ public static class AgentOptionsReader
           --control URL          control plane, https://IP:4524 (required)
           --address IP           IPv4 that other nodes reach (required)
           --certificates DIR     ca.pem, node.pem, node.key (required)
-          --pool DIR             mount point of the btrfs pool (required)
+          --pool DIR             mount point of the btrfs pool, or the folder of the directory driver (required)
+          --volume-driver NAME   btrfs (default), or directory: any filesystem, slower
           --hostname NAME        shown in APIs and matched by the `hostname` constraint; default: the node's name
           --transfer-port PORT   where bulk data comes in, default 4525
           --mount-root DIR       where volumes are mounted for containers, default /flocker
@@ -56,6 +58,7 @@ public static class AgentOptionsReader
             Address = Address(Required(One("address"), "address", "an IPv4 address of this node that other nodes reach, e.g. --address 172.16.255.251")),
             Certificates = Required(One("certificates"), "certificates", "the folder with ca.pem, node.pem and node.key, e.g. --certificates /etc/drover/certificates"),
             Pool = Required(One("pool"), "pool", "the mount point of this node's btrfs pool, e.g. --pool /srv/drover"),
+            VolumeDriver = Driver(One("volume-driver") ?? VolumesSetup.Btrfs),
             TransferPort = (int)Number(One("transfer-port"), "transfer-port", 4525, 1, 65535),
             MountRoot = Absolute(One("mount-root") ?? "/flocker", "mount-root"),
             StateFolder = Absolute(One("state") ?? "/var/lib/drover/agent", "state"),
@@ -117,6 +120,9 @@ public static class AgentOptionsReader
 
     private static string Address(string text) =>
         IPAddress.TryParse(text, out var ip) && ip.AddressFamily == AddressFamily.InterNetwork && text.Split('.').Length == 4 ? text : throw new OptionsInvalid($"--address '{text}' is no IPv4 address");
+
+    private static string Driver(string name) => VolumesSetup.Drivers.Contains(name) ? name
+        : throw new OptionsInvalid($"--volume-driver '{name}' is not known: this agent has {string.Join(", ", VolumesSetup.Drivers)}");
 
     private static string Absolute(string path, string name) => path.StartsWith('/') ? path : throw new OptionsInvalid($"--{name} '{path}' must be an absolute path");
 

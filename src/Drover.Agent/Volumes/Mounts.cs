@@ -16,8 +16,8 @@ internal static class Mounts
         return false;
     }
 
-    /// <summary>Whether just this data is mounted there: every subvolume is a device of its own.</summary>
-    public static bool Shows(string path, string live) => IsMounted(path) && Native.DeviceOf(path) is { } device && device == Native.DeviceOf(live);
+    /// <summary>Whether just this data is mounted there.</summary>
+    public static bool Shows(string path, string live) => IsMounted(path) && Native.PlaceOf(path) is { } place && place == Native.PlaceOf(live);
 
     public static void Bind(string live, string path)
     {

@@ -10,7 +10,7 @@ internal static partial class Native
     public const int ErrorPermission = 1, ErrorNoEntry = 2, ErrorBusy = 16, ErrorExists = 17, ErrorInvalid = 22, ErrorNotThisKind = 25, ErrorNotEmpty = 39;
     private const int OpenDirectory = 0x10000, OpenCloseOnExec = 0x80000;
     private const int FcntlSetPipeSize = 1031;
-    private const ulong MountNoSuid = 2, MountNoDevices = 4, MountRemount = 32, MountBind = 4096;
+    private const ulong MountReadOnly = 1, MountNoSuid = 2, MountNoDevices = 4, MountRemount = 32, MountBind = 4096;
 
     /// <summary>Opens a directory for ioctl and fsync.</summary>
     public static SafeFileHandle OpenFolder(string path)
@@ -39,15 +39,23 @@ internal static partial class Native
         if (Mount(null, target, null, MountBind | MountRemount | MountNoSuid | MountNoDevices, 0) != 0) throw Failed("remount nosuid,nodev of", target);
     }
 
+    /// <summary>Zero, or the error number: busy while a file is open for writing through this mount.</summary>
+    public static int SetMountReadOnly(string target, bool isReadOnly) =>
+        Mount(null, target, null, MountBind | MountRemount | MountNoSuid | MountNoDevices | (isReadOnly ? MountReadOnly : 0), 0) == 0 ? 0 : Marshal.GetLastPInvokeError();
+
     /// <summary>Zero, or the error number.</summary>
     public static int Unmount(string target) => Unmount2(target, 0) == 0 ? 0 : Marshal.GetLastPInvokeError();
 
     /// <summary>Number of the device a path lies on; every btrfs subvolume has its own. Null when there is no such path (any more) or it may not be seen.</summary>
-    public static unsafe ulong? DeviceOf(string path)
+    public static ulong? DeviceOf(string path) => PlaceOf(path)?.Device;
+
+    /// <summary>Device and inode: the same for two paths that show the same folder.</summary>
+    public static unsafe (ulong Device, ulong Inode)? PlaceOf(string path)
     {
-        const int size = 256, majorAt = 136, minorAt = 140, currentFolder = -100;
+        const int size = 256, inodeAt = 32, majorAt = 136, minorAt = 140, currentFolder = -100;
+        const uint inode = 0x100;
         var buffer = stackalloc byte[size];
-        return Statx(currentFolder, path, 0, 0, buffer) == 0 ? ((ulong)*(uint*)(buffer + majorAt) << 32) | *(uint*)(buffer + minorAt) : null;
+        return Statx(currentFolder, path, 0, inode, buffer) == 0 ? (((ulong)*(uint*)(buffer + majorAt) << 32) | *(uint*)(buffer + minorAt), *(ulong*)(buffer + inodeAt)) : null;
     }
 
     /// <summary>Device and inode: no other file of this start of the machine has them.</summary>

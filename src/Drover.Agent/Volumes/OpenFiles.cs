@@ -21,7 +21,7 @@ internal static class OpenFiles
             if (!char.IsAsciiDigit(process[^1])) continue;
             if (among is not null && (Namespaces.Of(process) is not { } name || !among.Contains(name))) continue;
             if (onlyWriters && Host.Freezer.Holds(process)) continue;
-            if (HoldsFile(process, device, onlyWriters) || HoldsMapping(process, device)) found.Add($"{NameOf(process)} (pid {Path.GetFileName(process)})");
+            if (HoldsFile(process, device, onlyWriters) || HoldsMapping(process, device)) found.Add(Named(process));
             if (found.Count == Largest) break;
         }
         return found;
@@ -68,6 +68,9 @@ internal static class OpenFiles
         catch (IOException) { return false; }
         catch (UnauthorizedAccessException) { return false; }
     }
+
+    /// <summary>`mongod (pid 4711)`.</summary>
+    public static string Named(string process) => $"{NameOf(process)} (pid {Path.GetFileName(process)})";
 
     private static string NameOf(string process)
     {

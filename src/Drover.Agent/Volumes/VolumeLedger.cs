@@ -20,8 +20,26 @@ internal sealed record VolumeLedger(int Format, Epoch Epoch, bool Live, Snapshot
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public VolumeName? Source { get; init; }
 
+    /// <summary>Whether the live data takes no writes: only where the data itself cannot say so.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Sealed { get; init; }
+
     [JsonIgnore]
     public Epoch Known => Epoch > Floor ? Epoch : Floor;
+
+    /// <summary>What an order comes to whose epoch's live data is here already.</summary>
+    public VolumeOutcome MadeAlready(LiveOrder order)
+    {
+        var (source, from) = order switch
+        {
+            LiveOrder.CloneOf clone => (clone.Source, clone.From),
+            LiveOrder.OfSnapshot of => ((VolumeName?)null, of.From),
+            _ => ((VolumeName?)null, (SnapshotName?)null),
+        };
+        if (From == from && Source == source) return VolumeOutcome.Done;
+        var made = From is null ? "nothing" : Source is null ? $"{From}" : $"{Source}/{From}";
+        return VolumeOutcome.Conflict($"volume {order.Volume} has live data of epoch {order.Epoch} already, made of {made}: give the new data an epoch of its own");
+    }
 
     /// <summary>Null when there is none.</summary>
     /// <exception cref="InvalidDataException">There is one that this version cannot read.</exception>

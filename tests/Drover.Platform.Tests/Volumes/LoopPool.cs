@@ -81,7 +81,7 @@ public sealed class LoopPool : IPoolBench
 
     private string Mounted(VolumeName volume, string file) => Path.Combine(MountRoot, volume.Value, file);
 
-    private sealed class OpenFile(FileStream file) : IOpenFile
+    internal sealed class OpenFile(FileStream file) : IOpenFile
     {
         public void Write(byte[] contents) => file.Write(contents);
         public void Dispose() => file.Dispose();

@@ -9,7 +9,7 @@ public sealed partial class BtrfsDriver
     {
         if (Refusal(folder, order.Epoch) is { } refused) return refused;
         var ledger = folder.ReadLedger() ?? VolumeLedger.Blank;
-        if (ledger.Live && ledger.Epoch == order.Epoch) return MadeAlready(ledger, order);
+        if (ledger.Live && ledger.Epoch == order.Epoch) return ledger.MadeAlready(order);
         if (order is not LiveOrder.OfSnapshot && Trace(folder, ledger) is { } trace) return trace;
         SnapshotName? from = null;
         VolumeFolder? source = null;
@@ -31,19 +31,6 @@ public sealed partial class BtrfsDriver
         (ledger with { Epoch = order.Epoch, Live = true, From = from, Source = (order as LiveOrder.CloneOf)?.Source }).Write(folder.Path);
         return VolumeOutcome.Done;
     }, cancel, (order as LiveOrder.CloneOf)?.Source);
-
-    private static VolumeOutcome MadeAlready(VolumeLedger ledger, LiveOrder order)
-    {
-        var (source, from) = order switch
-        {
-            LiveOrder.CloneOf clone => (clone.Source, clone.From),
-            LiveOrder.OfSnapshot of => ((VolumeName?)null, of.From),
-            _ => ((VolumeName?)null, (SnapshotName?)null),
-        };
-        if (ledger.From == from && ledger.Source == source) return VolumeOutcome.Done;
-        var made = ledger.From is null ? "nothing" : ledger.Source is null ? $"{ledger.From}" : $"{ledger.Source}/{ledger.From}";
-        return VolumeOutcome.Conflict($"volume {order.Volume} has live data of epoch {order.Epoch} already, made of {made}: give the new data an epoch of its own");
-    }
 
     private static VolumeOutcome? Trace(VolumeFolder folder, VolumeLedger ledger) => ledger.Known == Epoch.None && !folder.SnapshotNames().Any() ? null
         : VolumeOutcome.Conflict($"volume {folder.Name} is known here (epoch {ledger.Known}, {folder.SnapshotNames().Count()} snapshots): a known volume is never made again empty or of another one; check which node has its data");
