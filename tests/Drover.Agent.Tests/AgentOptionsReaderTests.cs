@@ -17,6 +17,13 @@ public sealed class AgentOptionsReaderTests
     }
 
     [Fact]
+    public void Volumes_are_on_btrfs_unless_another_driver_is_named()
+    {
+        Assert.Equal("btrfs", Read(Enough).VolumeDriver);
+        Assert.Equal("directory", Read([.. Enough, "--volume-driver", "directory"]).VolumeDriver);
+    }
+
+    [Fact]
     public void The_command_line_wins_over_the_environment_and_that_over_the_file()
     {
         const string file = """{ "node": "file", "control": "https://1.2.3.4:1", "address": "1.2.3.4", "certificates": "/f", "pool": "/f", "attributes": { "disk": "ssd" }, "transfer-port": 99 }""";
@@ -41,6 +48,7 @@ public sealed class AgentOptionsReaderTests
     [InlineData("'9000-7000' is no range", "--ports", "80-81,9000-7000")]
     [InlineData("NAME=VALUE", "--attribute", "ssd")]
     [InlineData("absolute path", "--mount-root", "flocker")]
+    [InlineData("this agent has btrfs, directory", "--volume-driver", "tape")]
     public void A_wrong_value_is_refused_with_the_remedy(string words, params string[] more) =>
         Assert.Contains(words, Assert.Throws<OptionsInvalid>(() => Read([.. Enough, .. more])).Message, StringComparison.Ordinal);
 

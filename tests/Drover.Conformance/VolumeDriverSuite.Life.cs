@@ -187,4 +187,35 @@ public abstract partial class VolumeDriverSuite
                 Assert.Empty(await SnapshotsOf(B));
             }
     }
+
+    [Fact]
+    public async Task A_full_pool_takes_nothing_and_gives_back_what_it_took()
+    {
+        const int smallest = 128;
+        var full = await AddPool(smallest);
+        await Begin(A);
+        await Take(A, "little", 1);
+        await Copy(A, full, "little");
+        var chance = new Random(1);
+        for (var i = 0; i < 10; i++)
+        {
+            var noise = new byte[16 << 20];
+            chance.NextBytes(noise);
+            A.Write(Db, $"noise{i}", noise);
+        }
+        await Take(A, "much", 1);
+        foreach (var format in A.Driver.Abilities.Formats.Intersect(full.Driver.Abilities.Formats))
+        {
+            var stream = await StreamOf(A, "much", "little", format);
+            var failed = await Assert.ThrowsAsync<IOException>(() => Receive(full, stream, "much", "little", format));
+            Assert.Contains("full", failed.Message, StringComparison.Ordinal);
+            Assert.Equal(["little"], await SnapshotsOf(full));
+        }
+        await full.Restart();
+        await full.Driver.Recover(default);
+        Assert.Equal(["little"], await SnapshotsOf(full));
+        IsDone(await full.Driver.Promote(Db, Snap("little"), At(2), default));
+        IsDone(await full.Driver.Mount(Db, At(2), default));
+        full.Write(Db, "room again", new byte[1 << 20]);
+    }
 }

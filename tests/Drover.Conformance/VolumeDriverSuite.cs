@@ -14,7 +14,8 @@ public abstract partial class VolumeDriverSuite : IAsyncLifetime
     protected static readonly VolumeName Db = new("db");
     private readonly List<IPoolBench> _pools = [];
 
-    protected abstract Task<IPoolBench> NewPool();
+    /// <param name="mebibytes">Size of the whole pool; null: as large as the other laws need.</param>
+    protected abstract Task<IPoolBench> NewPool(long? mebibytes = null);
 
     /// <summary>Format of all streams between the pools; null: the first the driver names.</summary>
     protected virtual StreamFormat? Format => null;
@@ -32,9 +33,9 @@ public abstract partial class VolumeDriverSuite : IAsyncLifetime
         foreach (var pool in _pools) await pool.DisposeAsync();
     }
 
-    private async Task<IPoolBench> AddPool()
+    private async Task<IPoolBench> AddPool(long? mebibytes = null)
     {
-        var pool = await NewPool();
+        var pool = await NewPool(mebibytes);
         _pools.Add(pool);
         await pool.Driver.Recover(default);
         return pool;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Drover.Agent.Host;
+using Drover.Agent.Volumes;
 using Drover.Agent.Volumes.Btrfs;
 
 namespace Drover.Agent.Guard;
@@ -32,6 +33,8 @@ public sealed partial class GuardHands(IBootClock clock) : IGuardHands
 
     public bool Seal(string path)
     {
+        // A plain folder has no flag of its own: the mounts that show it have one.
+        if (Subvolume.Find(path) is null) return Directory.Exists(path) && Mounts.MakeReadOnly(path);
         if (Subvolume.Find(path) is not { IsReadOnly: false }) return false;
         Subvolume.SetReadOnly(path, true);
         return true;

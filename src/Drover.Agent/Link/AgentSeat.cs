@@ -20,7 +20,7 @@ public sealed class AgentSeat : IDisposable
         try
         {
             var held = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            return new($"{clock.BootId}/{Volumes.Btrfs.Native.FileNumber(path)}", held);
+            return new($"{clock.BootId}/{Volumes.Native.FileNumber(path)}", held);
         }
         catch (IOException e) { throw new OptionsInvalid($"--state {stateFolder} is in use by another drover-agent ({e.Message}): stop that one, or give this one a folder of its own"); }
     }

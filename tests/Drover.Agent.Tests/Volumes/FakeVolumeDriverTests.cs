@@ -10,11 +10,11 @@ public sealed class FakeVolumeDriverTests : VolumeDriverSuite
 {
     private int _pools;
 
-    protected override Task<IPoolBench> NewPool() => Task.FromResult<IPoolBench>(new Bench(new SeededChance(++_pools)));
+    protected override Task<IPoolBench> NewPool(long? mebibytes = null) => Task.FromResult<IPoolBench>(new Bench(new SeededChance(++_pools), mebibytes));
 
-    private sealed class Bench(IChance chance) : IPoolBench
+    private sealed class Bench(IChance chance, long? mebibytes) : IPoolBench
     {
-        private readonly FakePool _pool = new();
+        private readonly FakePool _pool = new(mebibytes << 20);
         private FakeVolumeDriver? _driver;
 
         private FakeVolumeDriver Fake => _driver ??= new(_pool, chance);

@@ -10,7 +10,7 @@ namespace Drover.Platform.Tests.Volumes;
 [Trait("needs", "root")]
 public sealed class BtrfsDriverTests : VolumeDriverSuite
 {
-    protected override async Task<IPoolBench> NewPool() => await LoopPool.Make();
+    protected override async Task<IPoolBench> NewPool(long? mebibytes = null) => await LoopPool.Make(mebibytes ?? 512);
 }
 
 /// <summary>The same laws where the pools exchange trees, as unlike drivers do.</summary>
@@ -19,5 +19,5 @@ public sealed class BtrfsDriverTests : VolumeDriverSuite
 public sealed class BtrfsTreeTests : VolumeDriverSuite
 {
     protected override StreamFormat? Format => StreamFormat.Tree1;
-    protected override async Task<IPoolBench> NewPool() => await LoopPool.Make();
+    protected override async Task<IPoolBench> NewPool(long? mebibytes = null) => await LoopPool.Make(mebibytes ?? 512);
 }

@@ -3,9 +3,15 @@ using Drover.Core;
 namespace Drover.Testing.Volumes;
 
 /// <summary>The disk under a <see cref="FakeVolumeDriver"/>: outlives the driver, as a pool outlives an agent.</summary>
-public sealed class FakePool
+/// <param name="bytes">How much fits; null: <see cref="TotalBytes"/>.</param>
+public sealed class FakePool(long? bytes = null)
 {
     public const long TotalBytes = 100L << 30;
+
+    /// <summary>What it may hold; tests fill pools by making it smaller.</summary>
+    public long Size { get; set; } = bytes ?? TotalBytes;
+
+    internal long Free => Size - 1 - Volumes.Values.Sum(v => v.Lives.Values.Sum(l => l.Bytes) + v.Snapshots.Values.Select(s => s.Tree.Bytes).DefaultIfEmpty().Max());
 
     internal Lock Gate { get; } = new();
     internal Dictionary<VolumeName, FakeVolume> Volumes { get; } = [];

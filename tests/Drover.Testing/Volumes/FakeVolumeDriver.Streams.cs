@@ -45,6 +45,7 @@ public sealed partial class FakeVolumeDriver
             var bytes = new MemoryStream();
             try { await stream.CopyToAsync(bytes, cancel); }
             catch (Exception e) when (e is not OperationCanceledException) { throw new InvalidDataException($"the stream of {volume}/{snapshot} broke off: {e.Message}", e); }
+            lock (pool.Gate) if (bytes.Length > pool.Free) throw new IOException($"the pool is full: {bytes.Length} bytes came for {volume}/{snapshot}, {pool.Free} are free");
             return new Incoming(this, volume, snapshot, Decode(bytes.ToArray(), parent, format));
         }
         finally

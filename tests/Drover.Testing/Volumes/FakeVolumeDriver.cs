@@ -39,8 +39,7 @@ public sealed partial class FakeVolumeDriver(FakePool pool, IChance chance, stri
         return true;
     });
 
-    public Task<PoolSpace> Space(CancellationToken cancel) => Locked(() => new PoolSpace(
-        new(FakePool.TotalBytes), new(FakePool.TotalBytes - 1 - pool.Volumes.Values.Sum(v => v.Lives.Values.Sum(l => l.Bytes)))));
+    public Task<PoolSpace> Space(CancellationToken cancel) => Locked(() => new PoolSpace(new(pool.Size), new(pool.Free)));
 
     public Task Sync(CancellationToken cancel) => Locked(() => pool.Syncs++);
 

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.IO.Pipelines;
 using System.Runtime.InteropServices;
 using Drover.Agent.Host;
@@ -70,10 +71,11 @@ public sealed partial class BtrfsDriver
             await Task.Run(() => attempt.Check(parent, from), cancel);
             return attempt;
         }
-        catch
+        catch (Exception e)
         {
             await stream.CompleteAsync();
             await attempt.DisposeAsync();
+            if (e is Win32Exception { NativeErrorCode: Trees.TreeCalls.NoSpace or Trees.TreeCalls.OverQuota }) throw new IOException($"the pool at {_pool} is full: make room, then repeat ({e.Message})", e);
             throw;
         }
     }

@@ -85,7 +85,11 @@ public sealed partial class FolderDriver
     {
         if (folder.ReadLedger()!.Sealed) return VolumeOutcome.Conflict($"volume {folder.Name} is sealed: a move is cutting over; it is mounted when that ends");
         var (path, source) = (MountPath(folder.Name), folder.Live(epoch));
-        if (Mounts.Shows(path, source)) return VolumeOutcome.Done;
+        if (Mounts.Shows(path, source))
+        {
+            // The guard may have taken writing away from it when this node's lease ran out: whoever orders a mount has it again.
+            return Native.SetMountReadOnly(path, false) is not 0 and var error ? throw Native.Failed("make writable", path, error) : VolumeOutcome.Done;
+        }
         if (!Mounts.Unmount(path)) return VolumeOutcome.Busy($"{path} shows something else that is in use: stop what works in it, then repeat");
         Mounts.Bind(source, path);
         return VolumeOutcome.Done;

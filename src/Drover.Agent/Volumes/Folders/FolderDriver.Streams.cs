@@ -26,8 +26,7 @@ public sealed partial class FolderDriver
     {
         attempt.Prepare();
         Reached("snapshot folder made");
-        var newest = folder.AllSnapshots().LastOrDefault();
-        var basis = newest.Facts is null ? null : Source(folder, newest.Name);
+        var basis = folder.AllSnapshots() is [.., var newest] ? Source(folder, newest.Name) : null;
         var live = new TreeSource(folder.Live(epoch), chance.NewGuid());
         var pipe = new Pipe(new PipeOptions(pauseWriterThreshold: 2 << 20, resumeWriterThreshold: 1 << 20, useSynchronizationContext: false));
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);

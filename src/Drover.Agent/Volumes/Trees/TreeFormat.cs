@@ -8,6 +8,8 @@ internal enum TreeRecord : byte { Header = 1, Folder, Meta, File, Block, Zero, F
 internal static class TreeFormat
 {
     public const int BlockSize = 128 * 1024, LongestPath = 32 * 1024, Deepest = 512, LongestTarget = 4095;
+    /// <summary>No disk holds more; some filesystems take any number.</summary>
+    public const long LargestFile = 1L << 60;
     /// <summary>Around a record's contents: length and kind before, hash after.</summary>
     public const int Before = 5, After = 8;
     /// <summary>More than any record may need: a path, all attributes, and a second path.</summary>

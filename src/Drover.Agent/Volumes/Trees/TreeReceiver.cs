@@ -51,6 +51,8 @@ internal sealed class TreeReceiver : IDisposable
             if (_in.Kind == TreeRecord.End) break;
             try { One(); }
             catch (Win32Exception e) when (e.NativeErrorCode is TreeCalls.NoSpace or TreeCalls.OverQuota) { throw new IOException($"the pool is full: make room, then repeat ({e.Message})", e); }
+            // .NET keeps the kernel's error number there.
+            catch (IOException e) when (e.HResult is TreeCalls.NoSpace or TreeCalls.OverQuota) { throw new IOException($"the pool is full: make room, then repeat ({e.Message})", e); }
             catch (Win32Exception e) when (e.NativeErrorCode == TreeCalls.NotSupported) { throw new IOException($"the pool's filesystem cannot hold what the volume has: {e.Message}", e); }
             // Sorted out where it can be foreseen; whatever else the kernel refuses is no fault of the tree here, which nobody else works in.
             catch (Win32Exception e) { throw new InvalidDataException($"record {_in.Count - 1} ({_in.Kind}) cannot be done: {e.Message}", e); }
@@ -106,7 +108,7 @@ internal sealed class TreeReceiver : IDisposable
         var path = _in.Path();
         var (isPatch, size, meta) = (_in.Byte(), _in.Number64(), _in.Meta());
         _in.AtEnd();
-        if (isPatch > 1 || size < 0) throw _in.Wrong("has a size that cannot be");
+        if (isPatch > 1 || size is < 0 or > TreeFormat.LargestFile) throw _in.Wrong("has a size that cannot be");
         var parent = Parent(path);
         var file = isPatch == 1 ? OpenOfBase(parent, path) : TreeCalls.OpenToWrite(parent, MakeRoom(parent, path), isNew: true);
         _open = new(file, path, size, meta, isPatch == 1);

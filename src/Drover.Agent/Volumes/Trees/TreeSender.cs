@@ -146,6 +146,7 @@ internal sealed class TreeSender(PipeWriter to, KnownSame same, bool isStill)
     {
         if (await Again(now, path, before, firstBefore, cancel) is { } linked) return linked;
         if (before is { } known && IsFirst(firstBefore, path) && same(now, known)) return false;
+        if (now.Size > TreeFormat.LargestFile) throw new IOException($"'{RawName.Text(path)}' claims {now.Size} bytes, a stream carries files of at most {TreeFormat.LargestFile}: make it smaller");
         using var file = TreeCalls.OpenToRead(place.Now, name);
         if (file is null) return Gone(path) is null && before is not null && await Remove(path, cancel);
         using var basis = before is null ? null : TreeCalls.OpenToRead(place.Before!, name);
