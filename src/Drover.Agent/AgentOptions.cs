@@ -13,6 +13,8 @@ public sealed class AgentOptions
     /// <summary>IPv4 address that other nodes reach; transfers listen only on it.</summary>
     public required string Address { get; init; }
     public int TransferPort { get; init; } = 4525;
+    /// <summary>Bytes a second that all moves out of this node may take together; 0: no limit.</summary>
+    public long TransferLimit { get; init; }
     /// <summary>Folder with `ca.pem`, `node.pem`, `node.key`.</summary>
     public required string Certificates { get; init; }
     /// <summary>Mount point of the btrfs pool (its top level), or the directory driver's folder.</summary>

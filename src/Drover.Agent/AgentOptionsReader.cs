@@ -16,7 +16,7 @@ public static class AgentOptionsReader
 
     private static readonly string[] Names =
     [
-        "node", "hostname", "control", "address", "transfer-port", "certificates", "pool", "volume-driver", "mount-root", "state", "docker-socket", "plugin-folder", "cgroup-parent", "cpus", "mem", "ports", "attribute",
+        "node", "hostname", "control", "address", "transfer-port", "transfer-limit", "certificates", "pool", "volume-driver", "mount-root", "state", "docker-socket", "plugin-folder", "cgroup-parent", "cpus", "mem", "ports", "attribute",
     ];
 
     public const string Usage = """
@@ -30,6 +30,7 @@ public static class AgentOptionsReader
           --volume-driver NAME   btrfs (default), or directory: any filesystem, slower
           --hostname NAME        shown in APIs and matched by the `hostname` constraint; default: the node's name
           --transfer-port PORT   where bulk data comes in, default 4525
+          --transfer-limit RATE  what all moves out of this node may take together, such as 50MB/s; default: no limit
           --mount-root DIR       where volumes are mounted for containers, default /flocker
           --state DIR            agent's own state, default /var/lib/drover/agent
           --docker-socket PATH   default /var/run/docker.sock
@@ -60,6 +61,7 @@ public static class AgentOptionsReader
             Pool = Required(One("pool"), "pool", "the mount point of this node's btrfs pool, e.g. --pool /srv/drover"),
             VolumeDriver = Driver(One("volume-driver") ?? VolumesSetup.Btrfs),
             TransferPort = (int)Number(One("transfer-port"), "transfer-port", 4525, 1, 65535),
+            TransferLimit = Rate(One("transfer-limit"), "transfer-limit"),
             MountRoot = Absolute(One("mount-root") ?? "/flocker", "mount-root"),
             StateFolder = Absolute(One("state") ?? "/var/lib/drover/agent", "state"),
             DockerSocket = Absolute(One("docker-socket") ?? "/var/run/docker.sock", "docker-socket"),
@@ -130,6 +132,20 @@ public static class AgentOptionsReader
         text is null ? missing
         : double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most ? number
         : throw new OptionsInvalid($"--{name} '{text}' must be a number from {least} to {most}");
+
+    /// <summary>`50MB/s`, `1GiB/s`, `800kB` → bytes a second. Decimal units unless they carry an `i`.</summary>
+    private static long Rate(string? text, string name)
+    {
+        if (text is null) return 0;
+        var trimmed = text.EndsWith("/s", StringComparison.OrdinalIgnoreCase) ? text[..^2] : text;
+        var digits = new string([.. trimmed.TakeWhile(c => char.IsAsciiDigit(c) || c == '.')]);
+        long? factor = trimmed[digits.Length..].ToUpperInvariant() switch
+        {
+            "" or "B" => 1, "K" or "KB" => 1000, "M" or "MB" => 1_000_000, "G" or "GB" => 1_000_000_000, "KIB" => 1L << 10, "MIB" => 1L << 20, "GIB" => 1L << 30, _ => null,
+        };
+        return factor is not null && double.TryParse(digits, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value) && value * factor.Value is >= 1024 and <= 1e15
+            ? (long)(value * factor.Value) : throw new OptionsInvalid($"--{name} '{text}' is no rate of at least 1 KiB a second: write something like 50MB/s, or leave it out for no limit");
+    }
 
     private static string Ports(string text)
     {

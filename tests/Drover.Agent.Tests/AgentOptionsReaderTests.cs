@@ -34,6 +34,15 @@ public sealed class AgentOptionsReaderTests
     }
 
     [Theory]
+    [InlineData("50MB/s", 50_000_000), InlineData("1GiB/s", 1L << 30), InlineData("2048", 2048), InlineData("1.5M", 1_500_000)]
+    public void A_limit_of_transfers_is_a_rate(string text, long rate) => Assert.Equal(rate, Read([.. Enough, "--transfer-limit", text]).TransferLimit);
+
+    [Theory]
+    [InlineData("fast"), InlineData("0"), InlineData("-5M"), InlineData("1e9G"), InlineData("100"), InlineData("5 parsecs/s")]
+    public void A_limit_that_is_none_is_refused(string text) =>
+        Assert.Contains("--transfer-limit '", Assert.Throws<OptionsInvalid>(() => Read([.. Enough, "--transfer-limit", text])).Message, StringComparison.Ordinal);
+
+    [Theory]
     [InlineData("--node is missing", "--control", "https://1.2.3.4:1")]
     [InlineData("--nodes is no option", "--nodes", "x")]
     [InlineData("--pool needs a value", "--pool")]

@@ -4,6 +4,7 @@ using Drover.Agent.Leases;
 using Drover.Agent.Reconcile;
 using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
+using TransferLimits = Drover.Agent.Transfers.TransferLimits;
 using Drover.Core;
 using Grpc.Core;
 using Grpc.Net.Client;
@@ -20,7 +21,7 @@ public interface ITicketKeySink
 /// <summary>Keeps one stream to the control plane: orders down, observations up. Dials again for as long as the agent runs.</summary>
 public sealed class ControlLink(
     AgentOptions options, AgentIdentity identity, Outbox outbox, Orders orders, Reconciler reconciler, StepExecutor steps, IVolumeDriver volumes, IContainerRuntime containers,
-    IEnumerable<ITicketKeySink> ticketKeys, NodeFacts facts, NodeLease lease, TimeProvider time, IChance chance, ILogger<ControlLink> log) : BackgroundService
+    IEnumerable<ITicketKeySink> ticketKeys, NodeFacts facts, NodeLease lease, TimeProvider time, IChance chance, ILogger<ControlLink> log, TransferLimits? limits = null) : BackgroundService
 {
     /// <summary>Log streams that may be open at once, and chunks of each that may wait.</summary>
     private const int LogStreams = 32;
@@ -92,6 +93,7 @@ public sealed class ControlLink(
             case ToAgent.KindOneofCase.Change: orders.Apply(said.Change); break;
             case ToAgent.KindOneofCase.Step: steps.Accept(said.Step); break;
             case ToAgent.KindOneofCase.Cancel: steps.Cancel(said.Cancel.StepId); break;
+            case ToAgent.KindOneofCase.TransferLimits: limits?.Set(said.TransferLimits); break;
             case ToAgent.KindOneofCase.Log: _ = SendLog(said.Log, cancel); break;
             case ToAgent.KindOneofCase.CancelLog:
                 if (_logs.TryGetValue(said.CancelLog.RequestId, out var open)) open.Cancel();

@@ -7,6 +7,9 @@ namespace Drover.Agent.Transfers;
 /// <summary>This node's certificate and the cluster's CA, from <c>ca.pem</c>, <c>node.pem</c> and <c>node.key</c>. Read again when the files change.</summary>
 internal sealed class ClusterIdentity(string folder)
 {
+    /// <summary>The cheapest first: encryption is most of what a transfer costs the processor, and 128 bits are as far out of reach as 256.</summary>
+    private static readonly CipherSuitesPolicy Suites = new(
+        [TlsCipherSuite.TLS_AES_128_GCM_SHA256, TlsCipherSuite.TLS_AES_256_GCM_SHA384, TlsCipherSuite.TLS_CHACHA20_POLY1305_SHA256]);
     private readonly Lock _gate = new();
     private Loaded? _loaded;
 
@@ -17,7 +20,7 @@ internal sealed class ClusterIdentity(string folder)
         var own = Current();
         return new()
         {
-            ServerCertificate = own.Node, ClientCertificateRequired = true, EnabledSslProtocols = SslProtocols.Tls13,
+            ServerCertificate = own.Node, ClientCertificateRequired = true, EnabledSslProtocols = SslProtocols.Tls13, CipherSuitesPolicy = Suites,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             RemoteCertificateValidationCallback = (_, peer, _, _) => IsOfCluster(peer, own),
         };
@@ -29,7 +32,7 @@ internal sealed class ClusterIdentity(string folder)
         var own = Current();
         return new()
         {
-            TargetHost = target, ClientCertificates = [own.Node], EnabledSslProtocols = SslProtocols.Tls13,
+            TargetHost = target, ClientCertificates = [own.Node], EnabledSslProtocols = SslProtocols.Tls13, CipherSuitesPolicy = Suites,
             LocalCertificateSelectionCallback = (_, _, _, _, _) => own.Node,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             RemoteCertificateValidationCallback = (_, peer, _, _) => IsOfCluster(peer, own) && NameOf(peer) == target,

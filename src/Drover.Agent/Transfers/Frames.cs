@@ -8,7 +8,7 @@ using Drover.Agent.Volumes;
 
 namespace Drover.Agent.Transfers;
 
-internal enum FrameType : byte { Hello = 1, Accept = 2, Refuse = 3, Data = 4, Credit = 5, End = 6, Abort = 7, Complete = 8, Restart = 9, From = 10, Done = 11 }
+internal enum FrameType : byte { Hello = 1, Accept = 2, Refuse = 3, Data = 4, Credit = 5, End = 6, Abort = 7, Complete = 8, Restart = 9, From = 10, Done = 11, Wait = 12 }
 
 /// <summary>The connection ended, or what came over it was damaged. What was taken before it is good.</summary>
 internal sealed class LinkBroken(Exception cause) : IOException(cause.Message, cause);
@@ -41,7 +41,7 @@ internal sealed class FrameChannel(Stream stream) : IDisposable
     public async Task WriteSealed(ReadOnlyMemory<byte> frame, CancellationToken cancel)
     {
         await _writing.WaitAsync(cancel);
-        try { await OnLink(stream.WriteAsync(frame, cancel)); }
+        try { await Send(frame, cancel); }
         finally { _writing.Release(); }
     }
 
@@ -54,7 +54,7 @@ internal sealed class FrameChannel(Stream stream) : IDisposable
         try
         {
             payload.CopyTo(_out.AsMemory(HeaderSize));
-            await OnLink(stream.WriteAsync(_out.AsMemory(0, Seal(type, _out, payload.Length)), cancel));
+            await Send(_out.AsMemory(0, Seal(type, _out, payload.Length)), cancel);
         }
         finally { _writing.Release(); }
     }
@@ -98,6 +98,12 @@ internal sealed class FrameChannel(Stream stream) : IDisposable
         catch (JsonException e) { throw new InvalidDataException($"{typeof(T).Name} is not as agreed: {e.Message}", e); }
     }
 
+    private async Task Send(ReadOnlyMemory<byte> frame, CancellationToken cancel)
+    {
+        await OnLink(stream.WriteAsync(frame, cancel));
+        await OnLink(new ValueTask(stream.FlushAsync(cancel)));
+    }
+
     /// <summary>What fails here is the connection, never the disk or a program: the stream may go on over another one.</summary>
     private static async Task OnLink(ValueTask io)
     {
@@ -116,8 +122,9 @@ internal sealed class FrameChannel(Stream stream) : IDisposable
 /// <param name="Base">Snapshot the sender would send the difference against; null: none.</param>
 /// <param name="BaseIdentity">Its identity: a name alone is not enough.</param>
 /// <param name="Resume">The sender understands an offset in ACCEPT.</param>
+/// <param name="Urgent">A final round: it does not wait in the queue.</param>
 /// <param name="Formats">Streams that the sender's driver can make, the best first.</param>
-internal sealed record Hello(int Version, string Ticket, string Volume, string Snapshot, string Identity, string? Base, string? BaseIdentity, string Driver, long Epoch, bool Resume = false, IReadOnlyList<string>? Formats = null)
+internal sealed record Hello(int Version, string Ticket, string Volume, string Snapshot, string Identity, string? Base, string? BaseIdentity, string Driver, long Epoch, bool Resume = false, bool Urgent = false, IReadOnlyList<string>? Formats = null)
 {
     /// <summary>The best first. Agents before formats had names sent one only.</summary>
     [JsonIgnore]
@@ -132,12 +139,13 @@ internal sealed record Accept(long Credit, string? Base, long Offset = 0, string
 
 /// <param name="Offset">Where the sender goes on: as ACCEPT said, or 0 when its stream is another one.</param>
 internal sealed record From(long Offset);
+internal sealed record Wait(int Place, int Running, int Limit);
 internal sealed record Refuse(string Error, string Kind);
 internal sealed record End(long Bytes, string Xxh128);
 internal sealed record Abort(string Error, string Kind);
 internal sealed record Complete(string Identity, long ReceiveUs, long SyncUs);
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
-[JsonSerializable(typeof(Hello)), JsonSerializable(typeof(Accept)), JsonSerializable(typeof(Refuse)), JsonSerializable(typeof(End)), JsonSerializable(typeof(From))]
+[JsonSerializable(typeof(Hello)), JsonSerializable(typeof(Accept)), JsonSerializable(typeof(Refuse)), JsonSerializable(typeof(End)), JsonSerializable(typeof(From)), JsonSerializable(typeof(Wait))]
 [JsonSerializable(typeof(Abort)), JsonSerializable(typeof(Complete)), JsonSerializable(typeof(Ticket))]
 internal sealed partial class TransferJson : JsonSerializerContext;

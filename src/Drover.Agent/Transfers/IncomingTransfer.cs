@@ -6,7 +6,7 @@ using Drover.Core;
 namespace Drover.Agent.Transfers;
 
 /// <summary>What every incoming connection of this node shares.</summary>
-internal sealed record ReceivingParts(IVolumeDriver Driver, TicketDesk Desk, VolumeTurns Turns, Receptions Receptions, RefusalReports Reports, TimeProvider Time, ILogger Log);
+internal sealed record ReceivingParts(IVolumeDriver Driver, TicketDesk Desk, VolumeTurns Turns, Receptions Receptions, RefusalReports Reports, TransferQueue Queue, TimeProvider Time, ILogger Log);
 
 /// <summary>The receiving side of one connection, after the handshake.</summary>
 internal sealed class IncomingTransfer(FrameChannel channel, string peer, ReceivingParts parts)
@@ -43,7 +43,7 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
             catch (Exception e) when (e is not (OperationCanceledException or LinkBroken))
             {
                 parts.Log.LogWarning("move {Move}: {Volume}/{Snapshot} from {Peer} failed, what arrived is dropped: {Why}", move, hello.Volume, hello.Snapshot, peer, e.Message);
-                var kind = e is InvalidDataException or EndOfStreamException or IOException or BaseUnusable ? "retry" : "operator";
+                var kind = e is PoolNearlyFull ? "operator" : e is InvalidDataException or EndOfStreamException or IOException or BaseUnusable ? "retry" : "operator";
                 await channel.Write(FrameType.Abort, new Abort(e.Message, kind), TransferJson.Default.Abort, cancel);
                 return;
             }
@@ -82,6 +82,8 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
     private async Task Answer(Hello hello, Admission admission, CancellationToken cancel)
     {
         var volume = new VolumeName(hello.Volume);
+        // One that goes on had its place before, and would be dropped while it waits.
+        using var slot = await parts.Queue.Enter(hello.Urgent || _receptions.IsOf(KeyOf(hello, admission)), place => { if (hello.Resume) _ = TellPlace(place, cancel); }, cancel);
         var parked = await _receptions.Resume(KeyOf(hello, admission), hello);
         var here = await _driver.Inspect(volume, cancel);
         if (Refusal(hello, here) is { } refused)
@@ -97,6 +99,12 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
         var reception = parked ?? Begin(hello, admission, usable);
         if (!admission.Again) (reception.Nonce, reception.TicketKept) = (admission.Ticket.Nonce, admission.Kept);
         await Receive(hello, admission, reception, cancel);
+    }
+
+    private async Task TellPlace(QueuePlace place, CancellationToken cancel)
+    {
+        try { await channel.Write(FrameType.Wait, new Wait(place.Place, place.Running, place.Limit), TransferJson.Default.Wait, cancel); }
+        catch (Exception e) when (e is LinkBroken or OperationCanceledException or ObjectDisposedException) { /* whoever waits finds out by itself */ }
     }
 
     private Reception Begin(Hello hello, Admission admission, bool withBase)

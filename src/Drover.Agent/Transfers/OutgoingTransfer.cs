@@ -9,7 +9,7 @@ using Drover.Core.Volumes;
 namespace Drover.Agent.Transfers;
 
 /// <summary>What is to be sent, and how far that has come: over as many connections as it takes.</summary>
-internal sealed record Outgoing(SendRound Round, string Move, RoundVolume Volume, SnapshotView Snapshot, RateLimit Limit, Action<StepProgress> Progress) : IAsyncDisposable
+internal sealed record Outgoing(SendRound Round, string Move, RoundVolume Volume, SnapshotView Snapshot, RateLimit Limit, RateLimit? NodeLimit, Action<StepProgress> Progress) : IAsyncDisposable
 {
     /// <summary>Offered to the target; null once it could not use it.</summary>
     public SnapshotView? Basis { get; set; }
@@ -26,6 +26,12 @@ internal sealed record Outgoing(SendRound Round, string Move, RoundVolume Volume
     public int Redials { get; set; }
     /// <summary>Offset up to which the target has the stream.</summary>
     public long Confirmed { get; set; }
+
+    /// <summary>Largest piece to send at once under both limits.</summary>
+    public int Piece => Math.Min(Limit.Piece, NodeLimit?.Piece ?? int.MaxValue);
+
+    public void Say(string doing, long bytes = 0, long bytesPerSecond = 0) =>
+        Progress(new() { MoveId = Move, Volume = Volume.Name, Round = Round.Number, Bytes = bytes, BytesPerSecond = bytesPerSecond, Doing = doing });
 
     public async ValueTask NewStream(OutStream? stream)
     {
@@ -55,8 +61,10 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
         SslStream? tls = null;
         try
         {
-            tls = new SslStream(await Wire.Dial(round.TargetAddress, round.TargetPort, round.Final, both.Token));
+            var wide = new WideStream(await Wire.Dial(round.TargetAddress, round.TargetPort, round.Final, both.Token));
+            tls = new SslStream(wide);
             await tls.AuthenticateAsClientAsync(identity.Client(round.TargetNode), both.Token);
+            wide.HoldWrites = true;
             return new(tls);
         }
         catch (Exception e)
@@ -92,8 +100,13 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
     {
         var volume = what.Volume;
         await _channel.Write(FrameType.Hello, new Hello(IncomingTransfer.ProtocolVersion, volume.Ticket, volume.Name, volume.Snapshot, what.Snapshot.Identity,
-            what.Basis?.Name.Value, what.Basis?.Identity, driver.Name, volume.Epoch, Resume: true, [.. driver.Abilities.Formats.Select(f => f.Name)]), TransferJson.Default.Hello, cancel);
+            what.Basis?.Name.Value, what.Basis?.Identity, driver.Name, volume.Epoch, Resume: true, what.Round.Final, [.. driver.Abilities.Formats.Select(f => f.Name)]), TransferJson.Default.Hello, cancel);
         var header = await _channel.ReadHeader(cancel);
+        for (; header.Type == FrameType.Wait; header = await _channel.ReadHeader(cancel))
+        {
+            var wait = FrameChannel.Parse(await _channel.ReadMessage(header, cancel), TransferJson.Default.Wait);
+            what.Say($"node {what.Round.TargetNode} has no place yet: {new QueuePlace(wait.Place, wait.Running, wait.Limit)}");
+        }
         if (header.Type != FrameType.Accept) return new(what.Stream?.Length ?? 0, (await Ending(header, what, cancel) ?? throw Unexpected(header)).SyncUs);
         var accept = FrameChannel.Parse(await _channel.ReadMessage(header, cancel), TransferJson.Default.Accept);
         var from = await PlaceStream(what, accept, driver, cancel);
@@ -174,7 +187,7 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
         }
         while (await stream.Ready(stop) is > 0 and var ready)
         {
-            var size = await credit.Take(Math.Min(ready, what.Limit.Piece), stop);
+            var size = await credit.Take(Math.Min(ready, what.Piece), stop);
             await Write(what, stream.Take(size), report, cancel);
         }
         await _channel.Write(FrameType.End, new End(stream.Length, stream.Proof), TransferJson.Default.End, cancel);
@@ -185,6 +198,7 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
     private async Task Write(Outgoing what, Chunk chunk, Report report, CancellationToken cancel)
     {
         await what.Limit.Take(chunk.Bytes, cancel);
+        if (what.NodeLimit is { } node) await node.Take(chunk.Bytes, cancel);
         what.Written += chunk.Bytes;
         what.Wire += chunk.FrameLength;
         var frame = chunk.Frame.AsMemory(0, chunk.FrameLength);
@@ -205,8 +219,9 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
         while (true)
         {
             var header = await _channel.ReadHeader(cancel);
-            if (header.Type != FrameType.Credit) return await Ending(header, what, cancel);
+            if (header.Type is not (FrameType.Credit or FrameType.Wait)) return await Ending(header, what, cancel);
             var payload = await _channel.ReadMessage(header, cancel);
+            if (header.Type == FrameType.Wait) continue; // crossed with ACCEPT
             if (payload.Length != sizeof(long) || BinaryPrimitives.ReadInt64BigEndian(payload) is not (> 0 and <= Ring.Bytes and var granted)) throw new InvalidDataException("a credit of the target cannot be");
             // Never what has not gone out: its buffer would be used again while it is being written.
             what.Confirmed = Math.Min(what.Confirmed + granted, Volatile.Read(ref _sent));
@@ -275,7 +290,7 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
         private void Say(string doing)
         {
             var seconds = time.GetElapsedTime(_began).TotalSeconds;
-            what.Progress(new() { MoveId = what.Move, Volume = what.Volume.Name, Round = what.Round.Number, Bytes = from + _sent, BytesPerSecond = seconds > 0 ? (long)(_sent / seconds) : 0, Doing = doing });
+            what.Say(doing, from + _sent, seconds > 0 ? (long)(_sent / seconds) : 0);
         }
     }
 }

@@ -22,7 +22,7 @@ internal sealed class Persistence(Outgoing what, IVolumeDriver driver, ClusterId
         while (time.GetElapsedTime(since) < _patience)
         {
             log.LogWarning("move {Move}: the connection for {Volume}/{Snapshot} to {Target} broke ({Why}): dialling again", what.Move, what.Volume.Name, what.Volume.Snapshot, what.Round.TargetNode, broken.Message);
-            what.Progress(new() { MoveId = what.Move, Volume = what.Volume.Name, Round = what.Round.Number, Bytes = reached, Doing = $"the connection broke, dialling again: {broken.Message}" });
+            what.Say($"the connection broke, dialling again: {broken.Message}", reached);
             if (pause > TimeSpan.Zero) await Task.Delay(pause, time, cancel);
             pause = TimeSpan.FromTicks(Math.Clamp(pause.Ticks * 2, FirstPause.Ticks, LongestPause.Ticks));
             try { return await Again(cancel); }

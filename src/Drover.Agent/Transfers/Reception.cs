@@ -22,6 +22,7 @@ internal sealed class Reception(ReceptionKey key, string? basis, string? basisId
     private readonly XxHash128 _hash = new();
     private readonly Pipe _ring = Ring.New();
     private readonly Lock _gate = new();
+    private long _lookAt = SpaceReserve.FirstLook;
     private Task<IIncoming>? _receiving;
     private Task<Arrived>? _finishing;
     private Task<Exception?>? _dropping;
@@ -56,6 +57,16 @@ internal sealed class Reception(ReceptionKey key, string? basis, string? basisId
         _ring.Writer.Advance(data.Length);
         Bytes += data.Length;
         if ((await _ring.Writer.FlushAsync(cancel)).IsCompleted) throw new ReceiverEnded();
+        if (Bytes >= _lookAt) await LookAtSpace(cancel);
+    }
+
+    /// <summary>A copy-on-write pool that is really full cannot even delete: what arrives stops before.</summary>
+    private async Task LookAtSpace(CancellationToken cancel)
+    {
+        var space = await driver.Space(cancel);
+        var reserve = SpaceReserve.Of(space.Total);
+        _lookAt = Bytes + SpaceReserve.LookEvery(reserve);
+        if (space.Free < reserve) throw new PoolNearlyFull($"its pool has {space.Free} free and {reserve} are kept in reserve: free space there, or move elsewhere");
     }
 
     /// <summary>The whole stream is here: verified, renamed into place and synced. Repeatable; goes on when whoever waits for it goes away.</summary>
@@ -107,3 +118,20 @@ internal sealed class Reception(ReceptionKey key, string? basis, string? basisId
 
 /// <summary>The driver stopped reading; its own exception says why.</summary>
 internal sealed class ReceiverEnded() : IOException("the receiving program ended before the stream did");
+
+/// <summary>The pool would be full before the stream ends. Nothing of it is left.</summary>
+internal sealed class PoolNearlyFull(string message) : Exception(message);
+
+/// <summary>Space that a receive leaves free, for what else the node has to write.</summary>
+internal static class SpaceReserve
+{
+    private const long MiB = 1 << 20;
+
+    /// <summary>A small last round is not stopped by a pool that is nearly full.</summary>
+    public const long FirstLook = 8 * MiB;
+
+    public static ByteCount Of(ByteCount total) => new(Math.Clamp(total.Bytes / 50, 16 * MiB, 1024 * MiB));
+
+    /// <summary>Often enough that less than the reserve can arrive between two looks.</summary>
+    public static long LookEvery(ByteCount reserve) => Math.Clamp(reserve.Bytes / 2, FirstLook, 64 * MiB);
+}

@@ -31,9 +31,9 @@ internal sealed class Receptions(TimeProvider time, TimeSpan parkFor, int mostPa
     public int Count { get { lock (_gate) return _entries.Count; } }
 
     /// <summary>A used ticket is good again only for what it was used for, while that is not at its end.</summary>
-    public bool IsOf(ReceptionKey key, string nonce)
+    public bool IsOf(ReceptionKey key, string? nonce = null)
     {
-        lock (_gate) return _entries.TryGetValue(key.Volume, out var entry) && entry.Closing is null && entry.Reception.Key == key && entry.Reception.Nonce == nonce;
+        lock (_gate) return _entries.TryGetValue(key.Volume, out var entry) && entry.Closing is null && entry.Reception.Key == key && (nonce is null || entry.Reception.Nonce == nonce);
     }
 
     public void Begin(Reception reception)

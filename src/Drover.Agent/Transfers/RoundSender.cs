@@ -8,12 +8,15 @@ using Drover.Core.Volumes;
 namespace Drover.Agent.Transfers;
 
 /// <summary>The sending side: snapshots, and one connection for each volume.</summary>
-public sealed class RoundSender(AgentOptions options, IVolumeDriver driver, TimeProvider time, ILogger<RoundSender> log) : IRoundSender
+public sealed class RoundSender(AgentOptions options, IVolumeDriver driver, TimeProvider time, ILogger<RoundSender> log, TransferLimits? nodeLimits = null) : IRoundSender
 {
+    private readonly TransferLimits _limits = nodeLimits ?? new(options, time);
     private readonly ClusterIdentity _identity = new(options.Certificates);
 
     public async Task<RoundOutcome> Send(SendRound round, string moveId, Action<StepProgress> progress, CancellationToken cancel)
     {
+        // Before the snapshots: what they would hold while waiting would only be older.
+        using var slot = await _limits.Outgoing.Enter(round.Final, place => Say(round, moveId, progress, place.ToString()), cancel);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var began = time.GetTimestamp();
         // Dialled before the snapshots are taken: the handshake then costs the cutover nothing.
@@ -25,7 +28,7 @@ public sealed class RoundSender(AgentOptions options, IVolumeDriver driver, Time
             var at = time.GetUtcNow();
             var limit = new RateLimit(round.BytesPerSecond, time);
             var sendBegan = time.GetTimestamp();
-            var all = round.Volumes.Select((volume, i) => new Outgoing(round, moveId, volume, snapshots[i], limit, progress)).ToList();
+            var all = round.Volumes.Select((volume, i) => new Outgoing(round, moveId, volume, snapshots[i], limit, round.Final ? null : _limits.Rate, progress)).ToList();
             var sent = await Task.WhenAll(all.Select((what, i) => SendOne(dialled[i], what, stop)));
             return new()
             {
@@ -49,8 +52,7 @@ public sealed class RoundSender(AgentOptions options, IVolumeDriver driver, Time
     /// <summary>All volumes of one round at one time, as near as can be; sealed all before the first snapshot when nothing may change any more.</summary>
     private async Task<List<SnapshotView>> TakeSnapshots(SendRound round, string moveId, Action<StepProgress> progress, CancellationToken cancel)
     {
-        foreach (var volume in round.Volumes)
-            progress(new() { MoveId = moveId, Volume = volume.Name, Round = round.Number, Doing = round.Final ? "sealing" : "taking a snapshot" });
+        Say(round, moveId, progress, round.Final ? "sealing" : "taking a snapshot");
         // While the app runs, so that the snapshot (and later the stop) finds little left to write.
         if (!round.Final) await driver.Sync(cancel);
         foreach (var volume in round.Final ? round.Volumes : [])
@@ -84,6 +86,11 @@ public sealed class RoundSender(AgentOptions options, IVolumeDriver driver, Time
             throw;
         }
         finally { await what.DisposeAsync(); }
+    }
+
+    private static void Say(SendRound round, string moveId, Action<StepProgress> progress, string doing)
+    {
+        foreach (var volume in round.Volumes) progress(new() { MoveId = moveId, Volume = volume.Name, Round = round.Number, Doing = doing });
     }
 
     private static void Require(VolumeOutcome outcome)

@@ -18,7 +18,7 @@ public interface IArrivals
 }
 
 /// <summary>Receives snapshots from other agents, on this node's address and transfer port, by <c>proto/drover/agent/v1/transfer.md</c>.</summary>
-public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, TicketKey key, IObservations observations, TimeProvider time, ILogger<TransferServer> log)
+public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, TicketKey key, IObservations observations, TimeProvider time, ILogger<TransferServer> log, TransferLimits? nodeLimits = null)
     : BackgroundService, IArrivals
 {
     private const int MostConnections = 32, MostParked = 8;
@@ -28,7 +28,7 @@ public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, T
     private readonly ClusterIdentity _identity = new(options.Certificates);
     private readonly ReceivingParts _parts = new(
         driver, new TicketDesk(key, options.Node, new UsedTickets(Path.Combine(options.StateFolder, "used-tickets"), time), time), new VolumeTurns(),
-        new Receptions(time, ParkFor, MostParked, log), new RefusalReports(observations, time), time, log);
+        new Receptions(time, ParkFor, MostParked, log), new RefusalReports(observations, time), (nodeLimits ?? new(options, time)).Incoming, time, log);
     private readonly SemaphoreSlim _slots = new(MostConnections, MostConnections);
     private readonly TaskCompletionSource<int> _port = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -92,7 +92,8 @@ public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, T
         var from = stream.Socket.RemoteEndPoint;
         try
         {
-            await using var tls = new SslStream(stream);
+            var wide = new WideStream(stream);
+            await using var tls = new SslStream(wide);
             using (var limit = new CancellationTokenSource(HandshakeTime, time))
             using (var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, stopping))
                 await tls.AuthenticateAsServerAsync(_identity.Server(), both.Token);

@@ -24,9 +24,9 @@ internal sealed class BtrfsPair : IAsyncDisposable
     public RoundSender Sender { get; private set; } = null!;
     public int Port { get; set; }
 
-    public static async Task<BtrfsPair> Open(long mebibytes = 512, IHostCommands? sourceCommands = null)
+    public static async Task<BtrfsPair> Open(long mebibytes = 512, IHostCommands? sourceCommands = null, long? targetMebibytes = null)
     {
-        var pair = new BtrfsPair { Source = await LoopPool.Make(mebibytes, sourceCommands), Target = await LoopPool.Make(mebibytes) };
+        var pair = new BtrfsPair { Source = await LoopPool.Make(mebibytes, sourceCommands), Target = await LoopPool.Make(targetMebibytes ?? mebibytes) };
         await pair.Source.Driver.Recover(default);
         await pair.Target.Driver.Recover(default);
         var key = new TicketKey();
