@@ -23,6 +23,7 @@ internal sealed class Reception(ReceptionKey key, string? basis, string? basisId
     private readonly Pipe _ring = Ring.New();
     private readonly Lock _gate = new();
     private long _lookAt = SpaceReserve.FirstLook;
+    private long? _freeAtFirst;
     private Task<IIncoming>? _receiving;
     private Task<Arrived>? _finishing;
     private Task<Exception?>? _dropping;
@@ -66,6 +67,11 @@ internal sealed class Reception(ReceptionKey key, string? basis, string? basisId
         var space = await driver.Space(cancel);
         var reserve = SpaceReserve.Of(space.Total);
         _lookAt = Bytes + SpaceReserve.LookEvery(reserve);
+        _freeAtFirst ??= space.Free.Bytes + Bytes;
+        if (Math.Min(space.Free.Bytes, _freeAtFirst.Value - Bytes) >= reserve.Bytes) return;
+        // What is not on disk yet may not be counted as used, and what the pool compresses takes less than came: near the end only a sync tells.
+        await driver.Sync(cancel);
+        space = await driver.Space(cancel);
         if (space.Free < reserve) throw new PoolNearlyFull($"its pool has {space.Free} free and {reserve} are kept in reserve: free space there, or move elsewhere");
     }
 
