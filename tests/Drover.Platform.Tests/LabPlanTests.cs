@@ -36,6 +36,20 @@ public sealed class LabPlanTests
     }
 
     [Theory]
+    [InlineData("", "btrfs", "btrfs")]
+    [InlineData("node2=directory", "btrfs", "directory")]
+    [InlineData("directory", "directory", "directory")]
+    [InlineData("directory,node1=btrfs", "btrfs", "directory")]
+    public void Each_node_has_the_volume_driver_it_was_given(string drivers, params string[] expected) =>
+        Assert.Equal(expected, LabPlan.Make("lab", LabPlan.DefaultSubnet, 20, 2, "").WithDrivers(drivers).Nodes.Select(n => n.VolumeDriver));
+
+    [Theory]
+    [InlineData("node3=directory", "no 'node3'")]
+    [InlineData("node1=tape", "--volume-driver 'node1=tape'")]
+    public void A_volume_driver_that_cannot_be_is_refused_by_its_name(string drivers, string said) =>
+        Assert.Contains(said, Assert.Throws<LabException>(() => LabPlan.Make("lab", LabPlan.DefaultSubnet, 20, 2, "").WithDrivers(drivers)).Message, StringComparison.Ordinal);
+
+    [Theory]
     [InlineData("Lab", "172.16.255.0/24", 2, "", "--name 'Lab'")]
     [InlineData("lab-1", "172.16.255.0/24", 2, "", "--name 'lab-1'")]
     [InlineData("tenletters", "172.16.255.0/24", 2, "", "--name 'tenletters'")]

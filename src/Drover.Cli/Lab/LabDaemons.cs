@@ -93,7 +93,7 @@ public sealed class LabDaemons(HostPrograms programs, LabLayout layout, LabMachi
     {
         List<string> arguments = [
             "--node", node.Name, "--control", $"https://{plan.MasterAddress}:4524", "--address", node.Address,
-            "--certificates", layout.Certificates(node.Name), "--pool", layout.Pool(node.Name), "--mount-root", "/flocker",
+            "--certificates", layout.Certificates(node.Name), "--pool", layout.Pool(node.Name), "--volume-driver", node.VolumeDriver, "--mount-root", "/flocker",
             "--state", layout.AgentState(node.Name), "--docker-socket", layout.DockerSocket(node.Name), "--plugin-folder", "/run/docker/plugins",
             "--cgroup-parent", $"/{layout.CgroupOf(node.Name, "containers")}",
             "--cpus", System.Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture),

@@ -13,18 +13,21 @@ public sealed class LabMachines(HostPrograms programs, LabLayout layout)
         await programs.Require("mount", ["-n", "--make-private", layout.Namespaces], cancel);
     }
 
-    /// <summary>A sparse file with an empty btrfs. Made aside and renamed: a file under the final name is always whole.</summary>
-    public async Task MakePool(LabPlan plan, string node, CancellationToken cancel)
+    /// <summary>A sparse file with an empty filesystem: btrfs, or ext4 for folders. Made aside and renamed: a file under the final name is always whole.</summary>
+    public async Task MakePool(LabPlan plan, LabNode node, CancellationToken cancel)
     {
-        var file = layout.PoolFile(node);
+        var file = layout.PoolFile(node.Name);
         if (File.Exists(file)) return;
         await programs.Require("truncate", ["-s", string.Create(CultureInfo.InvariantCulture, $"{plan.PoolGiB}G"), file + ".new"], cancel);
-        await programs.Require("mkfs.btrfs", ["-q", "-f", "-L", $"{plan.Name}-{node}", file + ".new"], cancel);
+        await programs.Require($"mkfs.{FilesystemOf(node)}", ["-q", FilesystemOf(node) == "btrfs" ? "-f" : "-F", "-L", $"{plan.Name}-{node.Name}", file + ".new"], cancel);
         File.Move(file + ".new", file);
     }
 
-    public async Task MakeMounts(string node, CancellationToken cancel)
+    private static string FilesystemOf(LabNode node) => node.VolumeDriver == LabPlan.Btrfs ? "btrfs" : "ext4";
+
+    public async Task MakeMounts(LabNode machine, CancellationToken cancel)
     {
+        var node = machine.Name;
         var file = layout.MountFile(node);
         if (!MountTable.IsMounted(file))
         {
@@ -37,7 +40,7 @@ public sealed class LabMachines(HostPrograms programs, LabLayout layout)
             if (!await IsMounted(node, folder, cancel)) await Mount(node, ["-t", "tmpfs", "-o", "mode=755,size=64m", "drover-lab", folder], cancel);
         Directory.CreateDirectory(layout.Pool(node));
         // The loop device frees itself when the last mount of it goes, however that comes about.
-        await Mount(node, ["-t", "btrfs", "-o", "loop", layout.PoolFile(node), layout.Pool(node)], cancel);
+        await Mount(node, ["-t", FilesystemOf(machine), "-o", "loop", layout.PoolFile(node), layout.Pool(node)], cancel);
     }
 
     /// <summary>Arguments of `nsenter` that enter a machine.</summary>

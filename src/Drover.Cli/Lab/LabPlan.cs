@@ -12,6 +12,7 @@ public sealed record LabPlan(string Name, string Subnet, int PoolGiB, IReadOnlyL
 
     public const int DefaultLease = 60;
     public const string DefaultName = "lab", DefaultSubnet = "172.16.255.0/24", Master = "master";
+    public const string Btrfs = "btrfs", Directory = "directory";
     public const int DefaultPoolGiB = 20, MostNodes = 32;
     private const int HostNumber = 1, MasterNumber = 250;
 
@@ -36,6 +37,22 @@ public sealed record LabPlan(string Name, string Subnet, int PoolGiB, IReadOnlyL
         var given = ParseAttributes(attributes, names);
         return new(name, network.ToString(), poolGiB, [.. names.Select((n, i) => new LabNode(n, network.Address(NodeNumber(i + 1)),
             given.TryGetValue(n, out var own) ? own : new Dictionary<string, string> { ["disk"] = i % 2 == 0 ? "spinning" : "ssd" }))]);
+    }
+
+    /// <summary>Each node's volume driver.</summary>
+    /// <param name="drivers">`node2=directory,node3=directory`, or `directory` for all; empty: btrfs.</param>
+    public LabPlan WithDrivers(string drivers)
+    {
+        var plan = this;
+        foreach (var part in drivers.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            var equals = part.IndexOf('=', StringComparison.Ordinal);
+            var (node, driver) = (equals < 0 ? null : part[..equals], part[(equals + 1)..]);
+            if (driver is not (Btrfs or Directory)) throw new LabException($"--volume-driver '{part}': there are {Btrfs} and {Directory}; write it as node2={Directory}");
+            if (node is not null && Nodes.All(n => n.Name != node)) throw new LabException($"--volume-driver '{part}': this lab has no '{node}'; it has {string.Join(", ", Nodes.Select(n => n.Name))}");
+            plan = plan with { Nodes = [.. plan.Nodes.Select(n => node is null || n.Name == node ? n with { VolumeDriver = driver } : n)] };
+        }
+        return plan;
     }
 
     /// <summary>`8`, `8G` and `8GiB` are the same.</summary>
@@ -76,4 +93,8 @@ public sealed record LabPlan(string Name, string Subnet, int PoolGiB, IReadOnlyL
 }
 
 /// <param name="Address">IPv4, without prefix.</param>
-public sealed record LabNode(string Name, string Address, IReadOnlyDictionary<string, string> Attributes);
+public sealed record LabNode(string Name, string Address, IReadOnlyDictionary<string, string> Attributes)
+{
+    /// <summary>As the agent's `--volume-driver`.</summary>
+    public string VolumeDriver { get; init; } = LabPlan.Btrfs;
+}

@@ -62,8 +62,8 @@ public sealed class LabUp(HostPrograms programs, LabLayout layout, LabProgress p
 
     private async Task MakeNode(LabPlan plan, LabNode node, ImageArchive archive, Task control, CancellationToken cancel)
     {
-        await _machines.MakePool(plan, node.Name, cancel);
-        await _machines.MakeMounts(node.Name, cancel);
+        await _machines.MakePool(plan, node, cancel);
+        await _machines.MakeMounts(node, cancel);
         if (await Begin(plan, node.Name, LabDaemons.Dockerd, cancel))
         {
             await Await(plan, node.Name, LabDaemons.Dockerd, "to answer", async () => (await Docker(node.Name, ["version"], cancel)).Ok, cancel);
