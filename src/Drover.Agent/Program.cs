@@ -68,7 +68,7 @@ public static class Program
         services.AddSingleton<IVolumeOwner, VolumeOwner>().AddSingleton<NodeBook>().AddSingleton<InstanceWork>();
         services.AddSingleton<IHealthProbe>(s => new HealthProbe(s.GetRequiredService<IContainerRuntime>(), options.Address, s.GetRequiredService<TimeProvider>()));
         services.AddSingleton<HealthChecks>().AddSingleton<NodeFacts>();
-        services.AddSingleton<IStepWork, MoveWork>().AddSingleton<StepExecutor>();
+        services.AddSingleton<MoveWork>().AddSingleton<VolumeWork>().AddSingleton<IStepWork, StepsByKind>().AddSingleton<StepExecutor>();
         services.AddSingleton<Reconciler>().AddHostedService(s => s.GetRequiredService<Reconciler>());
         services.AddHostedService<NetworkKeeper>();
     }

@@ -9,6 +9,7 @@ using Drover.ControlPlane.Moves;
 using Drover.ControlPlane.Nodes;
 using Drover.ControlPlane.Store;
 using Drover.ControlPlane.Store.Sqlite;
+using Drover.ControlPlane.Volumes;
 using Drover.Core;
 
 namespace Drover.ControlPlane;
@@ -63,6 +64,7 @@ public static class Program
         builder.Services.AddApps();
         builder.Services.AddMoves(DesiredState.For);
         builder.Services.AddNodes();
+        builder.Services.AddVolumeLife();
         builder.Services.AddEvents();
 
         builder.Listen(options, authority);

@@ -100,6 +100,15 @@ public readonly record struct MoveId(string Value) : IStringId<MoveId>, ICompara
     public override string ToString() => Value;
 }
 
+/// <summary>A durable piece of work on a volume: a snapshot, a restore, a purge.</summary>
+[JsonConverter(typeof(StringIdConverter<OperationId>))]
+public readonly record struct OperationId(string Value) : IStringId<OperationId>, IComparable<OperationId>
+{
+    public static OperationId Of(string value) => new(value);
+    public int CompareTo(OperationId other) => string.CompareOrdinal(Value, other.Value);
+    public override string ToString() => Value;
+}
+
 [JsonConverter(typeof(StringIdConverter<OfferId>))]
 public readonly record struct OfferId(string Value) : IStringId<OfferId>
 {

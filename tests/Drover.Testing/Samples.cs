@@ -57,7 +57,8 @@ public static class Samples
 
     public static readonly Volume Volume = new(new("mongodata"), new("node1"), new(3), Initialized: true, new("m1-r1"), new("/shop/db"), Moment)
     {
-        Standbys = [new(new("node2"), new("m0-r1"), new(2), Moment)], Used = new(123456789), Forks = [new(new("node2"), new(1), new("fork-e1"), Moment, Kept: true)],
+        Standbys = [new(new("node2"), new("m0-r1"), new(2), Moment)], Used = new(123456789), Size = new(1L << 30), DeletedAt = Moment, PurgeAt = Moment.AddDays(7), Schedule = new(TimeSpan.FromHours(1), 24, Moment),
+        Snapshots = [new(new("nightly"), new("node1"), new(3), Moment, new(77), SnapshotOrigin.Schedule)], Forks = [new(new("node2"), new(1), new("fork-e1"), Moment, Kept: true)],
     };
 
     public static readonly Move Move = new(
@@ -77,10 +78,17 @@ public static class Samples
         Addresses = [new("10.255.0.10", "02:dd:0a:ff:00:0a", new("/shop/db"), new("node1"))],
     };
 
+    public static readonly VolumeOperation Operation = new(new("o1"), VolumeVerb.Restore, new("mongodata"), new("node1"), VolumeStage.Taking, Moment)
+    {
+        Snapshot = new("nightly"), Origin = SnapshotOrigin.Schedule, Safety = new("before"), Target = new("copy"), Size = new(5), Drops = [new("old")], Further = [new("node2")],
+        Attempts = 2, NextAt = Moment, WaitsFor = "another attempt", EndedAt = Moment, Failure = "refused",
+    };
+
     /// <summary>What puts one of each into the state.</summary>
     public static readonly IReadOnlyList<ClusterChange> Changes =
     [
         new ClusterChange.PutNode(Node), new ClusterChange.PutApp(App), new ClusterChange.PutInstance(Instance), new ClusterChange.PutDeployment(Deployment),
         new ClusterChange.PutVolume(Volume), new ClusterChange.PutMove(Move), new ClusterChange.PutNetwork(Network),
+        new ClusterChange.PutOperation(Operation),
     ];
 }

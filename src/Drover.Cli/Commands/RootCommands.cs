@@ -26,7 +26,7 @@ public static class RootCommands
         root.Subcommands.Add(NodeCommand.Build());
         root.Subcommands.Add(RebalanceCommand.Build());
         root.Subcommands.Add(VolumesCommand.Build());
-        root.Subcommands.Add(new Command("volume", "One volume") { VolumePromoteCommand.Build() });
+        root.Subcommands.Add(VolumeCommands.Build());
         root.Subcommands.Add(EventsCommand.Build());
         root.Subcommands.Add(AppsCommand.Build());
         root.Subcommands.Add(AppCommands.Build());

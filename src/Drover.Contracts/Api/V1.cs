@@ -34,7 +34,30 @@ public sealed record VolumeView(string Name, string? Primary, long Epoch, string
 {
     /// <summary>Newest last.</summary>
     public IReadOnlyList<ForkView> Forks { get; init; } = [];
+    /// <summary>What it may grow to; null: no limit.</summary>
+    public long? SizeBytes { get; init; }
+    /// <summary>Oldest first.</summary>
+    public IReadOnlyList<KeptSnapshotView> Snapshots { get; init; } = [];
+    public ScheduleView? Schedule { get; init; }
+    public DateTimeOffset? DeletedAt { get; init; }
+    public DateTimeOffset? PurgeAt { get; init; }
+    /// <summary>Work under way.</summary>
+    public OperationView? Operation { get; init; }
 }
+
+/// <param name="Node">Where it lies: snapshots do not move with their volume.</param>
+/// <param name="Origin">`asked`, `schedule`, `beforeRestore`, `forClone`</param>
+public sealed record KeptSnapshotView(string Name, string Node, long Epoch, DateTimeOffset TakenAt, long Bytes, string Origin);
+
+public sealed record ScheduleView(double EverySeconds, int Keep, DateTimeOffset NextAt);
+
+/// <summary>GET /api/v1/operations</summary>
+public sealed record OperationsView(IReadOnlyList<OperationView> Operations);
+
+/// <summary>Work on a volume. POST and DELETE under /api/v1/volumes answer 202 with it; GET /api/v1/operations/{id} says how it stands.</summary>
+/// <param name="Verb">`create`, `snapshot`, `drop`, `restore`, `clone`, `resize`, `purge`, `prune`</param>
+/// <param name="Safety">Of a restore: the snapshot that undoes it.</param>
+public sealed record OperationView(string Id, string Verb, string Volume, string Node, string Stage, string? Snapshot, string? Safety, string? Target, DateTimeOffset RequestedAt, DateTimeOffset? EndedAt, string? WaitsFor, string? Failure);
 
 /// <summary>What a lost primary wrote and its successor has not.</summary>
 /// <param name="Kept">True: the snapshot is there. False: its node has not come back since, or is at it.</param>
@@ -161,6 +184,8 @@ public sealed record ErrorView(string Message, string? Field, string? Remedy);
 [JsonSerializable(typeof(NodeView))]
 [JsonSerializable(typeof(VolumesView))]
 [JsonSerializable(typeof(VolumeView))]
+[JsonSerializable(typeof(OperationView))]
+[JsonSerializable(typeof(OperationsView))]
 [JsonSerializable(typeof(PromotionRequest))]
 [JsonSerializable(typeof(PromotionView))]
 [JsonSerializable(typeof(MoveRequest))]

@@ -16,7 +16,7 @@ public static class DesiredState
     {
         var desired = new Desired();
         var moves = state.OpenMoves.ToList();
-        var instances = state.InstancesOn(node).Select(instance => DesiredContainer.Of(state, node, instance, instance.Incarnation, WishOf(instance, moves)))
+        var instances = state.InstancesOn(node).Select(instance => DesiredContainer.Of(state, node, instance, instance.Incarnation, WishOf(state, instance, moves)))
             .Concat(moves.Where(move => move.Target == node).Select(move => Prepared(state, move)).OfType<DesiredInstance>());
         desired.Instances.AddRange(instances.OrderBy(i => i.InstanceId, StringComparer.Ordinal));
         desired.Volumes.AddRange(state.Volumes.Values.Select(volume => VolumeOn(node, volume, moves)).OfType<DesiredVolume>());
@@ -49,14 +49,15 @@ public static class DesiredState
     /// <summary>False: nothing an order is made of differs, so that no order needs to be computed.</summary>
     public static bool MayDiffer(ClusterState before, ClusterState after) =>
         !ReferenceEquals(before.Instances, after.Instances) || !ReferenceEquals(before.Volumes, after.Volumes) || !ReferenceEquals(before.Moves, after.Moves)
-        || !ReferenceEquals(before.Networks, after.Networks) || !ReferenceEquals(before.Nodes, after.Nodes) || !ReferenceEquals(before.Apps, after.Apps);
+        || !ReferenceEquals(before.Operations, after.Operations) || !ReferenceEquals(before.Networks, after.Networks) || !ReferenceEquals(before.Nodes, after.Nodes) || !ReferenceEquals(before.Apps, after.Apps);
 
-    private static InstanceWish WishOf(Instance instance, List<Move> moves)
+    private static InstanceWish WishOf(ClusterState state, Instance instance, List<Move> moves)
     {
         if (instance.Goal == InstanceGoal.Removed) return InstanceWish.Remove;
         var cutting = moves.Any(move => move.Instance == instance.Id && move.Source == instance.Node
             && move.State is MoveState.Quiescing or MoveState.FinalDelta or MoveState.Verified);
-        return cutting ? InstanceWish.Hold : InstanceWish.Run;
+        // A restore stops it, and lets go of it by ending: there is no hold to be taken off.
+        return cutting || VolumeHold.Of(state, instance) is not null ? InstanceWish.Hold : InstanceWish.Run;
     }
 
     private static DesiredVolume? VolumeOn(NodeId node, Volume volume, List<Move> moves)

@@ -8,6 +8,7 @@ using Drover.ControlPlane.Marathon;
 using Drover.ControlPlane.Moves;
 using Drover.ControlPlane.Nodes;
 using Drover.ControlPlane.Offers;
+using Drover.ControlPlane.Volumes;
 using Drover.Core;
 
 namespace Drover.ControlPlane.Api;
@@ -23,11 +24,12 @@ public static class ApiV1Setup
 }
 
 /// <summary>Finds what a path of /api/v1 means. Errors are <see cref="ErrorView"/>s.</summary>
-public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoard board, EventRing ring, IAgentConnections agents, IOfferExchange offers, VolumePromotions promotions, NodeCommands nodes, ServerInfo server, TimeProvider time,
+public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoard board, EventRing ring, IAgentConnections agents, IOfferExchange offers, VolumePromotions promotions, VolumeCommands volumes, NodeCommands nodes, ServerInfo server, TimeProvider time,
     IHostApplicationLifetime lifetime, ILogger<ApiV1> log)
 {
-    private const string There = "/api/v1/status, nodes, nodes/{id}, nodes/{id}/cordon, nodes/{id}/uncordon, nodes/{id}/drain, nodes/{id}/drain/stop, rebalance, volumes, volumes/{name}, volumes/{name}/promote, moves, moves/{id}, moves/{id}/undo, moves/{id}/cut, events, apps/{id}/logs, offers";
+    private const string There = "/api/v1/status, nodes, nodes/{id}, nodes/{id}/cordon, nodes/{id}/uncordon, nodes/{id}/drain, nodes/{id}/drain/stop, rebalance, volumes, volumes/{name}, volumes/{name}/promote|snapshots|restore|clone|resize|schedule|undelete|purge, operations, operations/{id}, moves, moves/{id}, moves/{id}/undo, moves/{id}/cut, events, apps/{id}/logs, offers";
     private readonly PromotionEndpoint _promotion = new(promotions);
+    private readonly VolumeEndpoints _volumes = new(cluster, volumes);
     private readonly MoveEndpoints _moves = new(cluster, moves, board);
     private readonly NodeEndpoints _nodes = new(cluster, nodes, time);
     private readonly EventEndpoints _events = new(ring, time, lifetime);
@@ -58,10 +60,11 @@ public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoar
         if (path is ["moves", var moved, "undo" or "cut"] && HttpMethods.IsPost(context.Request.Method)) return _moves.Act(context, moved, undo: path[2] == "undo");
         if (_nodes.Act(context, path) is { } act) return act;
         if (path is ["volumes", var promoted, "promote"] && HttpMethods.IsPost(context.Request.Method)) return _promotion.Promote(context, promoted);
+        if (path is ["volumes", ..] && _volumes.Find(context, path) is { } volumeWork) return volumeWork;
         var acts = path is ["moves", _, "undo" or "cut"] or ["volumes", _, "promote"];
         if (acts || !HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method))
         {
-            context.Response.Headers.Allow = acts ? "POST" : path is ["moves"] ? "GET, POST" : "GET";
+            context.Response.Headers.Allow = acts ? "POST" : path is ["moves"] ? "GET, POST" : path is ["volumes", ..] ? VolumeEndpoints.Allowed(path) : "GET";
             return Refuse(context, 405, new($"{context.Request.Method} is not done here", null, $"use {context.Response.Headers.Allow}"));
         }
         var state = cluster.Current;
@@ -71,8 +74,11 @@ public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoar
             ["nodes"] => Write(context, 200, new NodesView([.. state.Nodes.Values.Select(n => ViewsV1.Node(state, n))]), ApiJson.Default.NodesView),
             ["nodes", var id] => state.Nodes.TryGetValue(new NodeId(id), out var node) ? Write(context, 200, ViewsV1.Node(state, node), ApiJson.Default.NodeView) : Unknown(context, "node", id, "drover nodes"),
             ["nodes", var id, "drain"] => _nodes.ShowDrain(context, id),
-            ["volumes"] => Write(context, 200, new VolumesView([.. state.Volumes.Values.Select(v => ViewsV1.Volume(state, v))]), ApiJson.Default.VolumesView),
-            ["volumes", var name] => state.Volumes.TryGetValue(new VolumeName(name), out var volume) ? Write(context, 200, ViewsV1.Volume(state, volume), ApiJson.Default.VolumeView) : Unknown(context, "volume", name, "drover volumes"),
+            ["volumes"] => _volumes.List(context),
+            ["volumes", var name] => _volumes.Show(context, name),
+            ["volumes", var name, "snapshots"] => _volumes.Show(context, name),
+            ["operations"] => _volumes.Operations(context),
+            ["operations", var id] => _volumes.Operation(context, id),
             ["moves"] => _moves.List(context),
             ["moves", var id] => _moves.Show(context, id),
             ["offers"] => Write(context, 200, new OffersView([.. offers.Outstanding.Select(ViewsV1.Offer)]), ApiJson.Default.OffersView),

@@ -65,7 +65,7 @@ internal sealed class MoveEndpoints(ICluster cluster, MoveCommands commands, Mov
     public static int Status(MoveRefusal refusal) => refusal switch
     {
         MoveRefusal.UnknownApp or MoveRefusal.UnknownNode => 404,
-        MoveRefusal.AlreadyMoving or MoveRefusal.VolumeMoving or MoveRefusal.AlreadyThere or MoveRefusal.BeingDeployed => 409,
+        MoveRefusal.AlreadyMoving or MoveRefusal.VolumeMoving or MoveRefusal.VolumeAtWork or MoveRefusal.AlreadyThere or MoveRefusal.BeingDeployed => 409,
         MoveRefusal.BadConstraint => 400,
         _ => 422,
     };

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Drover.Contracts.Api;
 using Drover.ControlPlane.Moves;
 using Drover.Core;
@@ -18,7 +19,7 @@ public static class ViewsV1
 
     public static StatusView Status(ClusterState state, string version, DateTimeOffset startedAt, long memoryBytes) => new(
         "drover", version, startedAt, state.Nodes.Count, state.Nodes.Keys.Count(state.IsConnected), state.Apps.Count, state.Instances.Count, state.Instances.Values.Count(i => i.Serves),
-        state.Volumes.Count, state.OpenMoves.Count(), memoryBytes, [.. Waiting(state).Take(MaxWaiting)]);
+        state.Volumes.Values.Count(v => v.DeletedAt is null), state.OpenMoves.Count(), memoryBytes, [.. Waiting(state).Take(MaxWaiting)]);
 
     private static IEnumerable<WaitingView> Waiting(ClusterState state)
     {
@@ -30,6 +31,8 @@ public static class ViewsV1
                 ? [.. Placement.Rank(state, instance.Spec, instance).Where(v => !v.Fits).Select(v => new NodeReasonView(v.Node.Value, string.Join("; ", v.Reasons)))] : [];
             yield return new("instance", instance.Id.Value, instance.App.Value, what, instance.CreatedAt, reasons);
         }
+        foreach (var work in state.OpenOperations.Select(o => Operation(state, o)).Where(o => o.WaitsFor is not null).OrderBy(o => o.RequestedAt))
+            yield return new("operation", work.Id, $"volume {work.Volume}", work.WaitsFor!, work.RequestedAt, []);
         foreach (var move in state.OpenMoves.Where(m => m.WaitsFor is not null).OrderBy(m => m.RequestedAt))
             yield return new("move", move.Id.Value, move.App.Value, move.WaitsFor!, move.History.Count > 0 ? move.History[^1].At : move.RequestedAt, []);
         foreach (var deployment in state.Deployments.Values.Where(d => d.WaitsFor is not null).OrderBy(d => d.StartedAt))
@@ -45,7 +48,7 @@ public static class ViewsV1
         var used = new ResourcesView(Rounded(total.Cpus - free.Cpus), Rounded(total.MemoryMiB - free.MemoryMiB), Rounded(total.DiskMiB - free.DiskMiB), string.Join(',', instances.SelectMany(i => i.Ports).Where(p => p != 0).Order()));
         return new(node.Id.Value, node.Hostname, node.Address, presence?.Connected == true, presence?.Since ?? node.ReregisteredAt, node.Cordoned, Attributes(node.Attributes), Resources(total), used,
             presence?.PoolTotal.Bytes ?? 0, presence?.PoolFree.Bytes ?? 0, presence?.AgentMemory.Bytes ?? 0, node.AgentVersion,
-            [.. instances.Select(i => i.Task.Value)], [.. state.Volumes.Values.Where(v => v.Primary == node.Id).Select(v => v.Name.Value)]);
+            [.. instances.Select(i => i.Task.Value)], [.. state.Volumes.Values.Where(v => v.Primary == node.Id && v.DeletedAt is null).Select(v => v.Name.Value)]);
     }
 
     public static VolumeView Volume(ClusterState state, Volume volume) => new(
@@ -53,7 +56,17 @@ public static class ViewsV1
         [.. volume.Standbys.Select(s => new StandbyView(s.Node.Value, s.Snapshot.Value, s.Epoch.Value, s.Since))], volume.CreatedAt, state.OpenMoveOf(volume.Name)?.Id.Value)
     {
         Forks = [.. volume.Forks.Select(f => new ForkView(f.Node.Value, f.Snapshot.Value, f.Epoch.Value, f.Since, f.Kept))],
+        SizeBytes = volume.Size?.Bytes,
+        Snapshots = [.. volume.Snapshots.Select(s => new KeptSnapshotView(s.Name.Value, s.Node.Value, s.Epoch.Value, s.TakenAt, s.Size.Bytes, JsonNamingPolicy.CamelCase.ConvertName(s.Origin.ToString())))],
+        Schedule = volume.Schedule is { } schedule ? new ScheduleView(schedule.Every.TotalSeconds, schedule.Keep, schedule.NextAt) : null,
+        DeletedAt = volume.DeletedAt, PurgeAt = volume.PurgeAt,
+        Operation = state.OpenOperationOf(volume.Name) is { } work ? Operation(state, work) : null,
     };
+
+    public static OperationView Operation(ClusterState state, VolumeOperation operation) => new(
+        operation.Id.Value, JsonNamingPolicy.CamelCase.ConvertName(operation.Verb.ToString()), operation.Volume.Value, operation.Node.Value, operation.Stage.ToString(),
+        operation.Snapshot?.Value, operation.Safety?.Value, operation.Target?.Value, operation.RequestedAt, operation.EndedAt,
+        operation.Ended || state.IsConnected(operation.Node) ? operation.WaitsFor : $"node {operation.Node}, which is not connected", operation.Failure);
 
     public static OfferView Offer(Offer offer) => new(offer.Id.Value, offer.Node.Value, offer.Framework.Value, Resources(offer.Resources), Attributes(offer.Attributes));
 

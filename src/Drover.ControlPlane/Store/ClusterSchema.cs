@@ -16,7 +16,7 @@ namespace Drover.ControlPlane.Store;
 public static class ClusterSchema
 {
     /// <summary>Every kind there is. Other keys in the store are not the cluster's state.</summary>
-    public static readonly IReadOnlyList<string> Prefixes = ["nodes/", "apps/", "instances/", "deployments/", "volumes/", "moves/", "networks/"];
+    public static readonly IReadOnlyList<string> Prefixes = ["nodes/", "apps/", "instances/", "deployments/", "volumes/", "moves/", "networks/", "operations/"];
 
     public static string KeyOf(ClusterChange change) => change switch
     {
@@ -34,6 +34,8 @@ public static class ClusterSchema
         ClusterChange.RemoveMove(var id) => Key("moves", id.Value),
         ClusterChange.PutNetwork(var network) => Key("networks", network.Name.Value),
         ClusterChange.RemoveNetwork(var name) => Key("networks", name.Value),
+        ClusterChange.PutOperation(var operation) => Key("operations", operation.Id.Value),
+        ClusterChange.RemoveOperation(var id) => Key("operations", id.Value),
         _ => throw new UnreachableException($"{change.GetType().Name} is not stored"),
     };
 
@@ -47,6 +49,7 @@ public static class ClusterSchema
         ClusterChange.PutVolume(var volume) => Bytes(volume, StoredJson.Default.Volume),
         ClusterChange.PutMove(var move) => Bytes(move, StoredJson.Default.Move),
         ClusterChange.PutNetwork(var network) => Bytes(network, StoredJson.Default.Network),
+        ClusterChange.PutOperation(var operation) => Bytes(operation, StoredJson.Default.VolumeOperation),
         _ => default(ReadOnlyMemory<byte>?),
     };
 
@@ -64,6 +67,7 @@ public static class ClusterSchema
                 "volumes/" => new ClusterChange.PutVolume(Value(entry, StoredJson.Default.Volume)),
                 "moves/" => new ClusterChange.PutMove(Value(entry, StoredJson.Default.Move)),
                 "networks/" => new ClusterChange.PutNetwork(Value(entry, StoredJson.Default.Network)),
+                "operations/" => new ClusterChange.PutOperation(Value(entry, StoredJson.Default.VolumeOperation)),
                 _ => throw new JsonException("its kind is not known"),
             };
         }
@@ -92,4 +96,5 @@ public static class ClusterSchema
 [JsonSerializable(typeof(Mount)), JsonSerializable(typeof(DockerParameter)), JsonSerializable(typeof(HealthCheck)), JsonSerializable(typeof(HealthResult))]
 [JsonSerializable(typeof(DeploymentStep)), JsonSerializable(typeof(DeploymentAction)), JsonSerializable(typeof(Standby)), JsonSerializable(typeof(Fork)), JsonSerializable(typeof(AddressLease))]
 [JsonSerializable(typeof(SnapshotName)), JsonSerializable(typeof(MovedVolume)), JsonSerializable(typeof(MoveTransition)), JsonSerializable(typeof(Round))]
+[JsonSerializable(typeof(VolumeOperation)), JsonSerializable(typeof(VolumeSnapshot)), JsonSerializable(typeof(NodeId))]
 internal sealed partial class StoredJson : JsonSerializerContext;

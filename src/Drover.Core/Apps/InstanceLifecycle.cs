@@ -4,6 +4,7 @@ using Drover.Core.Agents;
 using Drover.Core.Moves;
 using Drover.Core.Networks;
 using Drover.Core.State;
+using Drover.Core.Volumes;
 
 namespace Drover.Core.Apps;
 
@@ -17,7 +18,10 @@ public static class InstanceLifecycle
         var ended = seen.Condition is InstanceCondition.Stopped or InstanceCondition.Failed or InstanceCondition.Gone;
         if (instance.Goal == InstanceGoal.Removed) return WhileRemoved(state, instance, node, seen);
         if (!ended) return WhileAlive(instance, node, seen, now);
-        return OwningMove(state, instance) is { } move ? EndedInMove(state, instance, node, seen, move, now) : Ended(state, instance, node, seen, now);
+        if (OwningMove(state, instance) is { } move) return EndedInMove(state, instance, node, seen, move, now);
+        // Stopped for a restore: it keeps its place, and is started again there when that ends.
+        if (IsHalted(instance)) return true;
+        return VolumeHold.Of(state, instance) is { } restore ? Decision.Of(true, [new ClusterChange.PutInstance(VolumeHold.Halted(instance, restore))]) : Ended(state, instance, node, seen, now);
     }
 
     /// <summary>An agent came (back) and listed all it has: copies of this node that are not in the list are not there. Those to be removed are gone; the others are made again
@@ -152,7 +156,7 @@ public static class InstanceLifecycle
     public static Decision<int> Resume(ClusterState state, DateTimeOffset now)
     {
         var resumed = state.Instances.Values
-            .Where(i => IsHalted(i) && !(OwningMove(state, i) is { } move && IsCutting(move)) && !(state.Apps.TryGetValue(i.App, out var app) && LaunchBackoff.Holding(app, now) is not null))
+            .Where(i => IsHalted(i) && !(OwningMove(state, i) is { } move && IsCutting(move)) && VolumeHold.Of(state, i) is null && !(state.Apps.TryGetValue(i.App, out var app) && LaunchBackoff.Holding(app, now) is not null))
             .OrderBy(i => i.Id).Select(i => Launching.Anew(i, i.Node!.Value, i.Ports, now, $"{i.Node} to make its container")).ToImmutableArray();
         return Decision.Of(resumed.Length, resumed.Select(i => new ClusterChange.PutInstance(i)),
             [.. resumed.Select(i => Event("instance.staging", i, i.Node, "TASK_STAGING", $"{i.Task} is started again on {i.Node}"))]);

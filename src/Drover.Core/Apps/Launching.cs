@@ -23,6 +23,7 @@ public static class Launching
         foreach (var mount in copy.Spec.Volumes)
         {
             if (state.OpenMoveOf(mount.Name) is { } move) return $"move {move.Id} of volume {mount.Name}, which is {move.State}";
+            if (state.OpenOperationOf(mount.Name) is { } work && work.KeepsAppsFrom(mount.Name)) return $"{work.Named} of volume {mount.Name}";
         }
         if (!Rollout.Exclusive(copy.Spec)) return null;
         // One writer: whoever still has a container on these volumes, or this address, goes first.

@@ -84,6 +84,7 @@ public static class Placement
     private static void AddVolumeReasons(List<string> reasons, ClusterState state, AppSpec spec, NodeId node, ImmutableArray<Volume> volumes)
     {
         foreach (var volume in volumes) if (volume.Holder is { } holder && holder != spec.Id) reasons.Add($"volume {volume.Name} is in use by {holder}");
+        foreach (var deleted in volumes.Where(v => v.DeletedAt is not null)) reasons.Add($"volume {deleted.Name} was deleted: give it back with `drover volume undelete {deleted.Name}`");
         foreach (var lost in volumes.Where(v => v is { Primary: null, Initialized: true }))
         {
             reasons.Add($"the data of volume {lost.Name} is on no node the cluster knows: it waits, for a known volume is never made anew empty");

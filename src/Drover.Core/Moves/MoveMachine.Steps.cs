@@ -62,7 +62,8 @@ public static partial class MoveMachine
         }).ToEquatableList();
 
     private static IEnumerable<SnapshotName> RetireDrops(Move move, MovedVolume volume) =>
-        MoveSnapshots.All(move).Concat(volume.Base is { } old ? [old] : []).Concat(volume.Leftovers);
+        MoveSnapshots.All(move).Concat(volume.Base is { } old ? [old] : []).Concat(volume.Leftovers)
+            .Where(name => !Volumes.VolumeSnapshots.IsKept(name)); // what people keep goes by their word alone
 
     private static IEnumerable<SnapshotName> UnwindDrops(Move move, MovedVolume volume) => MoveSnapshots.All(move);
 }

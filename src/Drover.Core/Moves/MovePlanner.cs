@@ -57,6 +57,7 @@ public static class MovePlanner
         foreach (var volume in Existing(state, spec))
         {
             if (state.OpenMoveOf(volume.Name) is { } open) return new MoveRefusal.VolumeMoving(volume.Name, open.Id);
+            if (state.OpenOperationOf(volume.Name) is { } work) return new MoveRefusal.VolumeAtWork(volume.Name, work.Id, work.Named);
             if (volume.Primary is not { } primary) continue;
             if (!state.Nodes.ContainsKey(primary)) return new MoveRefusal.VolumeLost(volume.Name, primary);
             first ??= primary;

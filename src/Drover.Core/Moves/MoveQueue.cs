@@ -16,6 +16,8 @@ public static class MoveQueue
     /// <summary>What a planned move waits for, with its place; null: it may begin.</summary>
     public static string? Wait(ClusterState state, Move move)
     {
+        foreach (var volume in move.Volumes)
+            if (state.OpenOperationOf(volume.Name) is { } work) return $"{work.Named} of volume '{volume.Name}' to end";
         var active = state.OpenMoves.Where(m => m.State is > MoveState.Planned and < MoveState.CutOver).ToList();
         var line = state.OpenMoves.Where(m => m.State == MoveState.Planned).OrderByDescending(m => m.SourceIdle).ThenBy(m => m.RequestedAt).ThenBy(m => m.Id).ToList();
         for (var place = 0; place < line.Count; place++)

@@ -49,6 +49,9 @@ public abstract record MoveRefusal(string Field, string Message, string Remedy)
     public sealed record BadConstraint(string Given)
         : MoveRefusal("constraint", $"'{Given}' is no constraint", "write attribute=value, for example disk=ssd");
 
+    public sealed record VolumeAtWork(VolumeName Volume, OperationId Operation, string What)
+        : MoveRefusal("app", $"{What} of volume '{Volume}' is under way ({Operation})", $"wait for its end: drover volume show {Volume}");
+
     public sealed record VolumeMoving(VolumeName Volume, MoveId Move)
         : MoveRefusal("app", $"volume '{Volume}' is being moved already (move {Move})", $"wait for it: drover move show {Move}");
 }

@@ -23,10 +23,14 @@ public sealed record ClusterState
     public ImmutableDictionary<MoveId, Move> Moves { get; init; } = ImmutableDictionary<MoveId, Move>.Empty;
     public ImmutableSortedDictionary<NetworkName, Network> Networks { get; init; } = ImmutableSortedDictionary<NetworkName, Network>.Empty;
 
+    public ImmutableDictionary<OperationId, VolumeOperation> Operations { get; init; } = ImmutableDictionary<OperationId, VolumeOperation>.Empty;
+
     // Indexes, kept by Apply: cost grows with the change, not with the cluster.
     private ImmutableDictionary<AppId, ImmutableHashSet<InstanceId>> ByApp { get; init; } = ImmutableDictionary<AppId, ImmutableHashSet<InstanceId>>.Empty;
     private ImmutableDictionary<NodeId, ImmutableHashSet<InstanceId>> ByNode { get; init; } = ImmutableDictionary<NodeId, ImmutableHashSet<InstanceId>>.Empty;
     private ImmutableHashSet<MoveId> OpenMoveIds { get; init; } = [];
+
+    private ImmutableHashSet<OperationId> OpenOperationIds { get; init; } = [];
 
     public IEnumerable<Instance> InstancesOf(AppId app) =>
         ByApp.TryGetValue(app, out var ids) ? ids.Select(id => Instances[id]).OrderBy(i => i.CreatedAt).ThenBy(i => i.Id) : [];
@@ -39,6 +43,11 @@ public sealed record ClusterState
     public Move? OpenMoveOf(AppId app) => OpenMoves.FirstOrDefault(m => m.App == app);
 
     public Move? OpenMoveOf(VolumeName volume) => OpenMoves.FirstOrDefault(m => m.Volumes.Items.Any(v => v.Name == volume));
+
+    /// <summary>Work on volumes that has not ended.</summary>
+    public IEnumerable<VolumeOperation> OpenOperations => OpenOperationIds.Select(id => Operations[id]);
+
+    public VolumeOperation? OpenOperationOf(VolumeName volume) => OpenOperations.FirstOrDefault(o => o.Volume == volume || o.Target == volume);
 
     public bool IsConnected(NodeId node) => Presence.TryGetValue(node, out var presence) && presence.Connected;
 
@@ -65,6 +74,12 @@ public sealed record ClusterState
         ClusterChange.RemoveMove(var id) => this with { Moves = Moves.Remove(id), OpenMoveIds = OpenMoveIds.Remove(id) },
         ClusterChange.PutNetwork(var network) => this with { Networks = Networks.SetItem(network.Name, network) },
         ClusterChange.RemoveNetwork(var name) => this with { Networks = Networks.Remove(name) },
+        ClusterChange.PutOperation(var operation) => this with
+        {
+            Operations = Operations.SetItem(operation.Id, operation),
+            OpenOperationIds = operation.Ended ? OpenOperationIds.Remove(operation.Id) : OpenOperationIds.Add(operation.Id),
+        },
+        ClusterChange.RemoveOperation(var id) => this with { Operations = Operations.Remove(id), OpenOperationIds = OpenOperationIds.Remove(id) },
         _ => throw new System.Diagnostics.UnreachableException(),
     };
 
@@ -130,6 +145,8 @@ public abstract record ClusterChange
     public sealed record RemoveMove(MoveId Id) : ClusterChange;
     public sealed record PutNetwork(Network Network) : ClusterChange;
     public sealed record RemoveNetwork(NetworkName Name) : ClusterChange;
+    public sealed record PutOperation(VolumeOperation Operation) : ClusterChange;
+    public sealed record RemoveOperation(OperationId Id) : ClusterChange;
 }
 
 /// <summary>What a decision came to: an answer for the caller, changes to commit, words for those who listen.</summary>

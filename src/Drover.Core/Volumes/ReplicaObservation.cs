@@ -42,8 +42,8 @@ public static class ReplicaLifecycle
     {
         // While a move is open the snapshots at both ends are its own; it says at its end what stays.
         if (seen.Primary || state.OpenMoveOf(volume.Name) is not null || volume.Primary is null) return volume;
-        // A fork is nobody's base: it holds what the volume's history went on without.
-        var bases = seen.Snapshots.Where(s => !Promotion.IsFork(s.Name)).ToList();
+        // A fork is nobody's base: it holds what the volume's history went on without. Nor is what people keep, which moves must not use up.
+        var bases = seen.Snapshots.Where(s => !Promotion.IsFork(s.Name) && !VolumeSnapshots.IsKept(s.Name)).ToList();
         if (bases.Count == 0) return Without(volume, node);
         var known = volume.Standbys.FirstOrDefault(s => s.Node == node);
         if (known is not null && bases.Any(s => s.Name == known.Snapshot)) return volume;

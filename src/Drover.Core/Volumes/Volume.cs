@@ -17,6 +17,14 @@ public sealed record Volume(
     public EquatableList<Fork> Forks { get; init; } = [];
     /// <summary>Bytes referenced by the primary, as last reported by its agent.</summary>
     public ByteCount Used { get; init; }
+    /// <summary>What it may grow to; null: as far as its node's pool goes.</summary>
+    public ByteCount? Size { get; init; }
+    /// <summary>Those that people and the schedule took, oldest first. A move's own are not among them.</summary>
+    public EquatableList<VolumeSnapshot> Snapshots { get; init; } = [];
+    public SnapshotSchedule? Schedule { get; init; }
+    /// <summary>Set: it was deleted and its data is kept until <see cref="PurgeAt"/>.</summary>
+    public DateTimeOffset? DeletedAt { get; init; }
+    public DateTimeOffset? PurgeAt { get; init; }
 }
 
 /// <summary>A read-only base of a volume on a node that is not its primary: makes the way there incremental.</summary>

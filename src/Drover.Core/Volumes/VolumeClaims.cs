@@ -20,6 +20,11 @@ public static class VolumeClaims
         {
             if (container.Volumes[i] is not VolumeMount mount) continue;
             if (!seen.Add(mount.Name)) errors.Add(new FieldError(PathOf(mount, i), $"volume '{mount.Name}' is named twice: mount it once"));
+            if (state.Volumes.GetValueOrDefault(mount.Name) is { DeletedAt: not null } deleted)
+            {
+                // Never made anew empty under the name of data that is still kept.
+                errors.Add(new FieldError(PathOf(mount, i), $"volume '{mount.Name}' was deleted and its data is kept on {deleted.Primary?.Value ?? "no node"}: give it back with `drover volume undelete {mount.Name}`, or name another volume"));
+            }
             if (state.Volumes.TryGetValue(mount.Name, out var volume) && volume.Holder is { } holder && holder != spec.Id)
             {
                 errors.Add(new FieldError(PathOf(mount, i), $"volume '{mount.Name}' is in use by app '{holder}': delete that app first, or name another volume"));

@@ -1,0 +1,107 @@
+using Drover.Agent.Volumes;
+using Drover.Contracts.Agent;
+using Drover.Core;
+
+namespace Drover.Agent.Reconcile;
+
+/// <summary>Gives each step to the work it belongs to.</summary>
+public sealed class StepsByKind(MoveWork moves, VolumeWork volumes) : IStepWork
+{
+    public Task<StepResult> Do(Step step, Action<StepProgress> progress, CancellationToken cancel) =>
+        volumes.Do(step, cancel) ?? moves.Do(step, progress, cancel);
+}
+
+/// <summary>Work on one volume that no move asks for. Each verb may be repeated: one that was cut short by the agent's end is done again from the start and finds what is there.</summary>
+public sealed class VolumeWork(Orders orders, NodeBook book, IVolumeDriver volumes, KeyedLocks locks, IObservations observations)
+{
+    /// <summary>Null: not such a step.</summary>
+    public Task<StepResult>? Do(Step step, CancellationToken cancel) => step.WorkCase switch
+    {
+        Step.WorkOneofCase.MakeVolume => Make(step.MakeVolume, cancel),
+        Step.WorkOneofCase.TakeSnapshot => Take(step.TakeSnapshot, cancel),
+        Step.WorkOneofCase.DropData => Drop(step.DropData, cancel),
+        Step.WorkOneofCase.ResizeVolume => Resize(step.ResizeVolume, cancel),
+        Step.WorkOneofCase.CheckVolume => Check(step.CheckVolume, cancel),
+        _ => null,
+    };
+
+    private async Task<StepResult> Make(MakeVolume make, CancellationToken cancel)
+    {
+        // Before anything is made: what cannot be as asked leaves nothing behind.
+        if (make.SizeBytes > 0) Able(make.Name);
+        var (name, epoch, from) = (new VolumeName(make.Name), new Epoch(make.Epoch), new SnapshotName(make.Snapshot));
+        using var held = await locks.Take(new[] { make.Name, make.Source }.Where(n => n.Length > 0).Select(KeyedLocks.Volume), cancel);
+        if (await book.RunningWith(name, except: null, cancel) is { } user)
+            throw new StepFailed(StepErrorKind.Retry, $"volume '{name}': container of task {user} still runs with it");
+        // Safe: the driver makes nothing where a trace of the volume lies that this epoch does not follow, and puts older live data away, never over.
+        LiveOrder order = make.Source.Length == 0 ? new LiveOrder.Empty(name, epoch)
+            : make.Source == make.Name ? new LiveOrder.OfSnapshot(name, epoch, from) : new LiveOrder.CloneOf(name, epoch, new(make.Source), from);
+        Ensure(make.Name, await volumes.Make(order, cancel));
+        if (make.SizeBytes > 0) Ensure(make.Name, await volumes.Resize(name, new ByteCount(make.SizeBytes), epoch, cancel));
+        await Tell(name, cancel);
+        return new StepResult();
+    }
+
+    private async Task<StepResult> Take(TakeSnapshot take, CancellationToken cancel)
+    {
+        var name = new VolumeName(take.Name);
+        using var held = await locks.Take([KeyedLocks.Volume(take.Name)], cancel);
+        if (take.Needs.Length > 0 && (await volumes.Inspect(name, cancel))?.Snapshots.Any(s => s.Name.Value == take.Needs) != true)
+            throw new StepFailed(StepErrorKind.Operator, $"volume '{name}': its snapshot {take.Needs} is not complete on this node; nothing was done");
+        if (!volumes.Abilities.AtomicSnapshots && await book.WritingWith(name, cancel) is { } user)
+            throw new StepFailed(StepErrorKind.Operator, $"volume '{name}': the {volumes.Name} driver cannot take a snapshot of one moment while {user} runs with it: stop the app first");
+        var taken = await volumes.Snapshot(name, new(take.Snapshot), new(take.Epoch), cancel);
+        Ensure(take.Name, taken);
+        await Tell(name, cancel);
+        return new StepResult { Snapshot = new Snapshot { Name = taken.Value!.Name.Value, Identity = taken.Value.Identity, Bytes = taken.Value.Size.Bytes } };
+    }
+
+    private async Task<StepResult> Drop(DropData drop, CancellationToken cancel)
+    {
+        var name = new VolumeName(drop.Name);
+        using var held = await locks.Take([KeyedLocks.Volume(drop.Name)], cancel);
+        if (drop.Whole)
+        {
+            if (await book.RunningWith(name, except: null, cancel) is { } user)
+                throw new StepFailed(StepErrorKind.Retry, $"volume '{name}': container of task {user} still runs with it");
+            if (await volumes.Inspect(name, cancel) is { } here && here.Known.Value > drop.Epoch)
+                throw new StepFailed(StepErrorKind.Refused, $"volume '{name}': order of epoch {drop.Epoch} refused: this node knows epoch {here.Known}");
+            Ensure(drop.Name, await volumes.Unmount(name, cancel));
+        }
+        // Safe: the whole of it goes only for a purged volume or a standby whose primary has just said that it has the data, and never when this node knows a newer epoch.
+        // Without that the driver itself keeps the last complete data of the node.
+        Ensure(drop.Name, await volumes.Remove(name, new Removal([.. drop.Snapshots.Select(s => new SnapshotName(s))], Live: false, new(drop.Epoch), drop.Whole), cancel));
+        await Tell(name, cancel);
+        return new StepResult();
+    }
+
+    private async Task<StepResult> Resize(ResizeVolume resize, CancellationToken cancel)
+    {
+        if (resize.SizeBytes > 0) Able(resize.Name);
+        using var held = await locks.Take([KeyedLocks.Volume(resize.Name)], cancel);
+        Ensure(resize.Name, await volumes.Resize(new(resize.Name), resize.SizeBytes > 0 ? new ByteCount(resize.SizeBytes) : null, new(resize.Epoch), cancel));
+        return new StepResult();
+    }
+
+    private async Task<StepResult> Check(CheckVolume check, CancellationToken cancel) =>
+        await volumes.Inspect(new(check.Name), cancel) is { HasLive: true, ForeignTrace: null } here && here.Epoch.Value == check.Epoch ? new StepResult()
+            : throw new StepFailed(StepErrorKind.Operator, $"volume '{check.Name}': no live data of epoch {check.Epoch} on this node: the other copies stay");
+
+    private void Able(string name)
+    {
+        if (!volumes.Abilities.Quotas)
+            throw new StepFailed(StepErrorKind.Operator, $"volume '{name}': the {volumes.Name} driver of this node cannot limit a volume's size: leave the size out, or use a node whose driver can");
+    }
+
+    private async Task Tell(VolumeName name, CancellationToken cancel)
+    {
+        if (await book.Replica(name, cancel) is { } replica)
+            observations.Tell(new FromAgent { Volume = NodeBook.Observed(replica, orders.Current.Volumes.GetValueOrDefault(name)) });
+    }
+
+    private static void Ensure(string volume, VolumeOutcome outcome)
+    {
+        if (outcome.Ok) return;
+        throw new StepFailed(outcome.Kind switch { VolumeOutcomeKind.Busy => StepErrorKind.Retry, VolumeOutcomeKind.Stale => StepErrorKind.Refused, _ => StepErrorKind.Operator }, $"volume '{volume}': {outcome.Message}");
+    }
+}

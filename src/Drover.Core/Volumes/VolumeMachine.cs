@@ -1,0 +1,121 @@
+using System.Collections.Immutable;
+using Drover.Core.Apps;
+using Drover.Core.Moves;
+using Drover.Core.State;
+
+namespace Drover.Core.Volumes;
+
+/// <summary>From where an operation stands to its next step, and from what came of that to where it stands then. Pure: whoever crashes, the same follows from what is stored.</summary>
+public static class VolumeMachine
+{
+    /// <summary>Tries of a stage that may still be given up: the app of a restore must not stand still for ever.</summary>
+    public const int Tries = 8;
+
+    public static VolumeStep Step(ClusterState state, VolumeOperation operation)
+    {
+        var epoch = state.Volumes.TryGetValue(operation.Volume, out var volume) ? volume.Epoch : Epoch.None;
+        var (node, name) = (operation.Node, operation.Volume);
+        return (operation.Verb, operation.Stage) switch
+        {
+            (VolumeVerb.Clone, VolumeStage.Making) => new VolumeStep.Make(node, operation.Target!.Value, new(1), name, OnNode(operation.Snapshot), operation.Size),
+            (VolumeVerb.Restore, VolumeStage.Making) => new VolumeStep.Make(node, name, epoch, name, OnNode(operation.Snapshot), volume?.Size),
+            (_, VolumeStage.Making) => new VolumeStep.Make(node, name, epoch, null, null, operation.Size),
+            (_, VolumeStage.Stopping) => new VolumeStep.Stop(node, name, Running(state, operation)?.Id),
+            (VolumeVerb.Restore, VolumeStage.Taking) => new VolumeStep.Take(node, name, epoch, OnNode(operation.Safety)!.Value, OnNode(operation.Snapshot)),
+            (_, VolumeStage.Taking) => new VolumeStep.Take(node, name, epoch, OnNode(operation.Snapshot)!.Value, null),
+            (_, VolumeStage.Resizing) => new VolumeStep.Resize(node, name, epoch, operation.Size),
+            (_, VolumeStage.Checking) => new VolumeStep.Check(volume!.Primary!.Value, name, epoch),
+            // Safe: a prune comes here only when the primary has just said that its data is there; a purge only when its volume was deleted and its time is over or a person said its name.
+            (VolumeVerb.Prune, _) or (VolumeVerb.Purge, _) => new VolumeStep.Drop(node, name, epoch, [], Whole: true),
+            _ => new VolumeStep.Drop(node, name, epoch, operation.Drops.Select(VolumeSnapshots.OnNode).ToEquatableList(), Whole: false),
+        };
+    }
+
+    /// <summary>Folds what came of the step that <paramref name="seen"/> asked for; changes nothing when the operation has gone on since.</summary>
+    public static Decision<VolumeOperation?> Take(ClusterState state, VolumeOperation seen, VolumeEvent happened, DateTimeOffset now)
+    {
+        if (!state.Operations.TryGetValue(seen.Id, out var current)) return default(VolumeOperation);
+        if (current.Ended || (current.Stage, current.Attempts, current.Node) != (seen.Stage, seen.Attempts, seen.Node)) return current;
+        return happened is VolumeEvent.Failed failed ? Failed(state, current, failed, now) : Done(state, current, ((VolumeEvent.Done)happened).Size, now);
+    }
+
+    private static Decision<VolumeOperation?> Done(ClusterState state, VolumeOperation operation, ByteCount size, DateTimeOffset now)
+    {
+        var volume = state.Volumes.GetValueOrDefault(operation.Volume);
+        if (volume is null) return End(state, operation, now, []);
+        return (operation.Verb, operation.Stage) switch
+        {
+            (VolumeVerb.Create, _) => End(state, operation, now, Put(volume with { Initialized = true, Size = operation.Size })),
+            (VolumeVerb.Snapshot, _) => End(state, operation, now, Put(Taken(volume, operation, operation.Snapshot!.Value, operation.Origin, size, now))),
+            (VolumeVerb.Drop, _) => End(state, operation, now, Put(Dropped(volume, operation))),
+            (VolumeVerb.Restore, VolumeStage.Stopping) => Go(operation, VolumeStage.Taking, [.. Halted(state, operation)]),
+            // The commit: from here on the safety snapshot is what is kept of the present data, and the epoch bars whoever still had orders for it.
+            (VolumeVerb.Restore, VolumeStage.Taking) => Go(operation, VolumeStage.Making,
+                Put(Taken(volume, operation, operation.Safety!.Value, SnapshotOrigin.BeforeRestore, size, now) with { Epoch = volume.Epoch.Next, Base = OnNode(operation.Snapshot) })),
+            (VolumeVerb.Clone, VolumeStage.Taking) => Go(operation, VolumeStage.Making, Put(Taken(volume, operation, operation.Snapshot!.Value, SnapshotOrigin.ForClone, size, now))),
+            (VolumeVerb.Resize, _) => End(state, operation, now, Put(volume with { Size = operation.Size })),
+            (VolumeVerb.Prune, VolumeStage.Checking) => Go(operation, VolumeStage.Dropping, []),
+            (VolumeVerb.Prune, _) => End(state, operation, now, Put(volume with { Standbys = volume.Standbys.Where(s => s.Node != operation.Node).ToEquatableList() })),
+            (VolumeVerb.Purge, _) when operation.Further.Count > 0 => Go(operation with { Node = operation.Further[0], Further = operation.Further.Skip(1).ToEquatableList() }, VolumeStage.Purging, []),
+            (VolumeVerb.Purge, _) => End(state, operation, now, [new ClusterChange.RemoveVolume(volume.Name)]),
+            _ => End(state, operation, now, []),
+        };
+    }
+
+    private static Decision<VolumeOperation?> Failed(ClusterState state, VolumeOperation operation, VolumeEvent.Failed failed, DateTimeOffset now)
+    {
+        if (Forward(operation) || failed.Kind == StepFailure.Retry && (operation.Stage == VolumeStage.Making || operation.Attempts + 1 < Tries))
+        {
+            var wait = TimeSpan.FromMilliseconds(Math.Min(10_000, 250 * Math.Pow(2, Math.Min(operation.Attempts, 10))));
+            var again = operation with { Attempts = operation.Attempts + 1, NextAt = now + wait, WaitsFor = $"another attempt: {failed.Message}" };
+            return Decision.Of<VolumeOperation?>(again, [new ClusterChange.PutOperation(again)], Said(again, "volume.operation", $"{again.Named} of volume {again.Volume} waits for {again.WaitsFor}"));
+        }
+        var ended = operation with { Stage = VolumeStage.Failed, EndedAt = now, WaitsFor = null, NextAt = null, Failure = failed.Message };
+        return Decision.Of<VolumeOperation?>(ended, [new ClusterChange.PutOperation(ended), .. Undone(state, operation)],
+            Said(ended, "volume.failed", $"{ended.Named} of volume {ended.Volume} failed: {ended.Failure}"));
+    }
+
+    /// <summary>Past its commit: there is only forward.</summary>
+    private static bool Forward(VolumeOperation operation) => operation.Verb == VolumeVerb.Purge || operation is { Verb: VolumeVerb.Restore, Stage: VolumeStage.Making };
+
+    /// <summary>The record of a volume that did not come to be. Only what the agent refused to make comes here: nothing lies on a node that would be forgotten.</summary>
+    private static ImmutableArray<ClusterChange> Undone(ClusterState state, VolumeOperation operation)
+    {
+        var made = operation.Verb switch { VolumeVerb.Create => operation.Volume, VolumeVerb.Clone => operation.Target, _ => null };
+        return made is { } name && state.Volumes.ContainsKey(name) ? [new ClusterChange.RemoveVolume(name)] : [];
+    }
+
+    private static Decision<VolumeOperation?> Go(VolumeOperation operation, VolumeStage stage, ImmutableArray<ClusterChange> changes)
+    {
+        var next = operation with { Stage = stage, Attempts = 0, NextAt = null, WaitsFor = null };
+        return Decision.Of<VolumeOperation?>(next, [.. changes, new ClusterChange.PutOperation(next)], Said(next, "volume.operation", $"{next.Named} of volume {next.Volume}: {stage}"));
+    }
+
+    private static Decision<VolumeOperation?> End(ClusterState state, VolumeOperation operation, DateTimeOffset now, ImmutableArray<ClusterChange> changes)
+    {
+        var next = operation with { Stage = VolumeStage.Done, Attempts = 0, NextAt = null, WaitsFor = null, EndedAt = now };
+        return Decision.Of<VolumeOperation?>(next, [.. changes, new ClusterChange.PutOperation(next)], Said(next, "volume.done", $"{next.Named} of volume {next.Volume} is done"));
+    }
+
+    private static Volume Taken(Volume volume, VolumeOperation operation, SnapshotName name, SnapshotOrigin origin, ByteCount size, DateTimeOffset now) => volume with
+    {
+        Snapshots = volume.Snapshots.Where(s => s.Name != name).ToEquatableList().Add(new VolumeSnapshot(name, operation.Node, volume.Epoch, now, size, origin)),
+    };
+
+    private static Volume Dropped(Volume volume, VolumeOperation operation) =>
+        volume with { Snapshots = volume.Snapshots.Where(s => s.Node != operation.Node || !operation.Drops.Items.Contains(s.Name)).ToEquatableList() };
+
+    private static Instance? Running(ClusterState state, VolumeOperation operation) => state.InstancesOn(operation.Node)
+        .Where(i => i.Goal == InstanceGoal.Running && i.State != InstanceState.Scheduled && i.Spec.Volumes.Any(m => m.Name == operation.Volume)).MinBy(i => i.Id);
+
+    // In the same commit: an observation that comes late finds the copy halted, and starts nothing.
+    private static IEnumerable<ClusterChange> Halted(ClusterState state, VolumeOperation operation) =>
+        Running(state, operation) is { } instance ? [new ClusterChange.PutInstance(VolumeHold.Halted(instance, operation))] : [];
+
+    private static SnapshotName? OnNode(SnapshotName? name) => name is { } given ? VolumeSnapshots.OnNode(given) : null;
+
+    private static ImmutableArray<ClusterChange> Put(Volume volume) => [new ClusterChange.PutVolume(volume)];
+
+    private static ClusterEvent Said(VolumeOperation operation, string kind, string text) =>
+        new(kind, operation.Volume.Value, text) { Volume = operation.Volume, Node = operation.Node, State = operation.Stage.ToString() };
+}

@@ -1,0 +1,140 @@
+using Drover.Contracts.Agent;
+using Drover.ControlPlane.Agents;
+using Drover.ControlPlane.Volumes;
+using Drover.Core;
+using Drover.Core.Apps;
+using Drover.Core.State;
+using Drover.Core.Volumes;
+using Drover.ControlPlane.Tests.Api;
+using Drover.Testing;
+using Drover.Testing.Moves;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+using WorkCase = Drover.Contracts.Agent.Step.WorkOneofCase;
+
+namespace Drover.ControlPlane.Tests.Volumes;
+
+public sealed class VolumeDriverTests : IAsyncLifetime
+{
+    private static readonly VolumeName Data = new("mongodata");
+    private static readonly NodeId Node1 = new("node1");
+
+    private readonly FakeMoveAgents _agents = new();
+    private readonly List<VolumeDriver> _drivers = [];
+    private TestCluster _cluster = null!;
+
+    public async ValueTask InitializeAsync() => _cluster = await TestCluster.Start(
+    [
+        .. Doors.RunningMongo(),
+        new ClusterChange.PutVolume(new Volume(Data, Node1, new(1), true, null, new("/mongo"), Samples.Moment) { Snapshots = [new(new("good"), Node1, new(1), Samples.Moment, new(7), SnapshotOrigin.Asked)] }),
+    ]);
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var driver in _drivers) await Stop(driver);
+        await _cluster.DisposeAsync();
+    }
+
+    private async Task<VolumeDriver> Drive()
+    {
+        var driver = new VolumeDriver(_cluster, _agents, _cluster.Time, NullLogger<VolumeDriver>.Instance);
+        _drivers.Add(driver);
+        await driver.StartAsync(CancellationToken.None);
+        return driver;
+    }
+
+    private static async Task Stop(VolumeDriver driver)
+    {
+        await driver.StopAsync(CancellationToken.None);
+        driver.Dispose();
+    }
+
+    private async Task<OperationId> Restore()
+    {
+        var answer = await new VolumeCommands(_cluster, _cluster.Chance, _cluster.Time).Ask((s, id, now) => VolumeRequests.Restore(s, Data, new("good"), id, now), default);
+        return Assert.IsType<VolumeAnswer.Begun>(answer).Operation.Id;
+    }
+
+    private Task<ClusterState> Until(OperationId id, VolumeStage stage) => _cluster.Until(s => s.Operations[id].Stage == stage, $"operation in {stage}");
+
+    private InstanceWish Wish() => DesiredState.For(_cluster.Current, Node1).Instances.Single().Wish;
+
+    [Fact]
+    public async Task A_restore_goes_step_by_step_holds_the_app_and_lets_it_go()
+    {
+        var gate = new TaskCompletionSource();
+        _agents.Answer = (_, step) => step.WorkCase == WorkCase.MakeVolume ? gate.Task.ContinueWith(_ => FakeMoveAgents.Good(step), TaskScheduler.Default) : null;
+        await Drive();
+        var id = await Restore();
+        await Until(id, VolumeStage.Making);
+        Assert.Equal(InstanceWish.Hold, Wish());
+        var order = Assert.Single(DesiredState.For(_cluster.Current, Node1).Volumes);
+        Assert.Equal((2L, "s-good", false), (order.Epoch, order.Base, order.CreateEmpty));
+        gate.SetResult();
+        await Until(id, VolumeStage.Done);
+        Assert.Equal(InstanceWish.Run, Wish());
+        Assert.Equal([WorkCase.Stop, WorkCase.TakeSnapshot, WorkCase.MakeVolume], _agents.Asked.Select(a => a.Step.WorkCase));
+        Assert.Single(InstanceLifecycle.Resume(_cluster.Current, _cluster.Time.GetUtcNow()).Changes);
+    }
+
+    [Theory, InlineData(VolumeStage.Stopping), InlineData(VolumeStage.Taking), InlineData(VolumeStage.Making)]
+    public async Task A_control_plane_that_is_killed_in_a_stage_asks_again_with_the_same_id(VolumeStage stage)
+    {
+        var at = stage switch { VolumeStage.Stopping => WorkCase.Stop, VolumeStage.Taking => WorkCase.TakeSnapshot, _ => WorkCase.MakeVolume };
+        var reached = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _agents.Answer = (_, step) =>
+        {
+            if (step.WorkCase != at) return null;
+            reached.TrySetResult(step.StepId);
+            return new TaskCompletionSource<StepResult>().Task;
+        };
+        var driver = await Drive();
+        var id = await Restore();
+        var first = await reached.Task.WaitAsync(TestCluster.Patience);
+        _drivers.Remove(driver);
+        await Stop(driver);
+        await _cluster.Restart();
+        _agents.Answer = null;
+        await Drive();
+        await Until(id, VolumeStage.Done);
+        Assert.Equal(2, _agents.Asked.Count(a => a.Step.StepId == first));
+        Assert.Equal(new Epoch(2), _cluster.Current.Volumes[Data].Epoch);
+        Assert.Null(VolumeHold.Of(_cluster.Current, _cluster.Current.Instances.Values.Single()));
+    }
+
+    [Fact]
+    public async Task A_step_that_fails_is_tried_again_under_another_id_and_says_what_it_waits_for()
+    {
+        var failed = 0;
+        _agents.Answer = (_, step) => step.WorkCase == WorkCase.TakeSnapshot && failed++ == 0
+            ? Task.FromResult(new StepResult { StepId = step.StepId, Error = "the disk says no", ErrorKind = StepErrorKind.Retry }) : null;
+        await Drive();
+        var id = await Restore();
+        var waiting = await _cluster.Until(s => s.Operations[id].Attempts == 1, "a second attempt");
+        Assert.Contains("the disk says no", waiting.Operations[id].WaitsFor, StringComparison.Ordinal);
+        while (!_cluster.Current.Operations[id].Ended)
+        {
+            _cluster.Time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Yield();
+        }
+        Assert.Equal(VolumeStage.Done, _cluster.Current.Operations[id].Stage);
+        Assert.Equal(2, _agents.Asked.Where(a => a.Step.WorkCase == WorkCase.TakeSnapshot).Select(a => a.Step.StepId).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task What_a_late_agent_says_of_the_stopped_container_changes_nothing()
+    {
+        var gate = new TaskCompletionSource();
+        _agents.Answer = (_, step) => step.WorkCase == WorkCase.MakeVolume ? gate.Task.ContinueWith(_ => FakeMoveAgents.Good(step), TaskScheduler.Default) : null;
+        await Drive();
+        var id = await Restore();
+        var halted = (await Until(id, VolumeStage.Making)).Instances.Values.Single();
+        var seen = new Core.Agents.InstanceObservation(halted.Id, halted.Task, halted.App, Core.Agents.InstanceCondition.Stopped, null, null, 143, [], false, null, null, null);
+        await _cluster.Decide(s => InstanceLifecycle.Observed(s, Node1, seen, _cluster.Time.GetUtcNow()));
+        Assert.Equal(halted, _cluster.Current.Instances.Values.Single());
+        gate.SetResult();
+        await Until(id, VolumeStage.Done);
+        await _cluster.Decide(s => InstanceLifecycle.Observed(s, Node1, seen, _cluster.Time.GetUtcNow()));
+        Assert.Equal(Node1, _cluster.Current.Instances.Values.Single().Node);
+    }
+}
