@@ -17,7 +17,7 @@ internal sealed class SimControl
     private readonly Dictionary<NodeId, SimNode> _nodes;
     private readonly Dictionary<NodeId, int> _connections = [];
     private DateTimeOffset _since = World.Start;
-    private Work? _work;
+    private readonly Dictionary<MoveId, Work> _works = [];
     private bool _pumping;
 
     public SimControl(World world, Simulation all, Faults faults, Dictionary<NodeId, SimNode> nodes, ClusterState state)
@@ -54,6 +54,7 @@ internal sealed class SimControl
             _world.Tell($"control: {move.Id} {move.State}{(move.Failure is null ? "" : $" ({move.Failure})")}");
             if (move.Ended) _all.Ended(move);
         }
+        foreach (var move in State.Moves.Values.Where(m => before.Moves.GetValueOrDefault(m.Id) != m)) _all.Changed(move);
         // Stored, and nobody has been told.
         if (_faults.Happens(0.1)) { Crash(); return; }
         foreach (var node in _nodes.Values) Push(node);
@@ -64,7 +65,8 @@ internal sealed class SimControl
     {
         if (!Runs) return;
         _world.Tell("control: killed");
-        (Runs, _work) = (false, null);
+        Runs = false;
+        _works.Clear();
         State = State with { Presence = State.Presence.Clear() };
         foreach (var node in _nodes.Values) Break(node);
         _world.After(_world.Span(0.5, 8), () =>
@@ -103,7 +105,7 @@ internal sealed class SimControl
         Decide(s => InstanceLifecycle.Missing(s, node.Id, node.Containers.Keys.ToHashSet()));
         Push(node);
         node.Report();
-        if (_work is { Issued: true } work)
+        foreach (var work in _works.Values.Where(w => w.Issued).ToList())
             foreach (var (id, step) in work.Open.ToList()) if (Where(work.Move, step) == node.Id) Order(work, id, step);
         Pump();
     }
@@ -151,13 +153,8 @@ internal sealed class SimControl
         _pumping = true;
         try
         {
-            while (Runs && State.OpenMoves.FirstOrDefault() is { } move)
-            {
-                if (MoveWatch.Look(State, move, _world.Now, _since) is { } said) { Decide(s => MoveDecisions.Take(s, move, said, _world.Now)); continue; }
-                if (_work is not { } work || !MoveDecisions.SamePlace(move, work.Move) || move.Id != work.Move.Id) Begin(move);
-                else if (Unreachable(work)) Happened(work, new MoveEvent.Unwound($"node '{move.Target}' did not answer"));
-                else return;
-            }
+            // One change may let another move begin: until nothing more comes of looking.
+            while (Runs && State.OpenMoves.OrderBy(m => m.Id).Any(Advances)) { }
         }
         finally
         {
@@ -165,22 +162,40 @@ internal sealed class SimControl
         }
     }
 
-    private void Begin(Move move)
+    /// <summary>True: something came of it.</summary>
+    private bool Advances(Move move)
     {
-        CancelOpen();
-        var work = _work = new Work(move);
-        _world.After(MoveMachine.Delay(move), () =>
+        if (MoveWatch.Look(State, move, _world.Now, _since) is { } said)
         {
-            if (_work != work) return;
-            work.Issued = true;
-            foreach (var step in MoveMachine.Steps(State, move)) work.Open[$"{move.Id}/{move.State}/{Where(move, step)}{step.GetType().Name}/{move.Rounds.Count}.{move.Attempts}"] = step;
-            foreach (var (id, step) in work.Open.ToList()) Order(work, id, step);
-        });
+            var before = State;
+            Decide(s => MoveDecisions.Take(s, move, said, _world.Now));
+            return !ReferenceEquals(before, State);
+        }
+        if (move.NextRoundAt is { } at && at != MoveMachine.UntilAsked) _world.After(at - _world.Now + TimeSpan.FromMilliseconds(1), Pump);
+        if (!_works.TryGetValue(move.Id, out var work) || !MoveDecisions.SamePlace(move, work.Move)) return Begin(move);
+        if (!Unreachable(work)) return false;
+        Happened(work, new MoveEvent.Unwound($"node '{move.Target}' did not answer"));
+        return true;
     }
 
-    private void CancelOpen()
+    private bool Begin(Move move)
     {
-        if (_work is not { Issued: true } old) return;
+        CancelOpen(move.Id);
+        var work = _works[move.Id] = new Work(move);
+        _world.After(MoveMachine.Delay(move), () =>
+        {
+            if (_works.GetValueOrDefault(move.Id) != work) return;
+            work.Issued = true;
+            foreach (var step in MoveMachine.Steps(State, move))
+                work.Open[$"{move.Id}/{move.State}/{Where(move, step)}{step.GetType().Name}/{move.Rounds.Count}.{move.Attempts}.{move.Throttle}"] = step;
+            foreach (var (id, step) in work.Open.ToList()) Order(work, id, step);
+        });
+        return false;
+    }
+
+    private void CancelOpen(MoveId move)
+    {
+        if (_works.GetValueOrDefault(move) is not { Issued: true } old) return;
         foreach (var (id, step) in old.Open.ToList())
         {
             var node = _nodes[Where(old.Move, step)];
@@ -198,7 +213,7 @@ internal sealed class SimControl
 
     private void Result(Work work, string id, string? error, StepFailure kind, object? value)
     {
-        if (_work != work || !work.Open.Remove(id, out var step)) return;
+        if (_works.GetValueOrDefault(work.Move.Id) != work || !work.Open.Remove(id, out var step)) return;
         work.Values[step.GetType().Name] = value;
         var move = work.Move;
         if (error is not null && !(step is MoveStep.UnwindTarget && kind != StepFailure.Retry))
@@ -207,7 +222,7 @@ internal sealed class SimControl
             return;
         }
         if (work.Open.Count > 0) return;
-        Happened(work, move.State switch
+        Happened(work, value as MoveEvent ?? move.State switch
         {
             MoveState.Preparing => new MoveEvent.Prepared([(ReplicaSeen)work.Values[nameof(MoveStep.InspectSource)]!], [(ReplicaSeen)work.Values[nameof(MoveStep.PrepareTarget)]!], ByteCount.GiB(1)),
             MoveState.Seeding or MoveState.FinalDelta => new MoveEvent.RoundSent((Round)value!),
@@ -219,8 +234,8 @@ internal sealed class SimControl
 
     private void Happened(Work work, MoveEvent what)
     {
-        CancelOpen();
-        _work = null;
+        CancelOpen(work.Move.Id);
+        _works.Remove(work.Move.Id);
         Decide(s => MoveDecisions.Take(s, work.Move, what, _world.Now));
         // The same once more, as after a message that came twice.
         Decide(s => MoveDecisions.Take(s, work.Move, what, _world.Now));

@@ -10,22 +10,22 @@ namespace Drover.Simulation.Tests.Moves;
 internal enum Wish { Run, Hold, Remove }
 
 /// <summary>What an agent was told: computed from the cluster's state as the orders that stand are.</summary>
-internal sealed record Orders(Dictionary<InstanceId, (TaskId Task, Wish Wish)> Instances, (Epoch Epoch, SnapshotName? Base, bool Sealed)? Primary)
+internal sealed record Orders(Dictionary<InstanceId, (TaskId Task, VolumeName Volume, Wish Wish)> Instances, Dictionary<VolumeName, (Epoch Epoch, SnapshotName? Base, bool Sealed)> Primaries)
 {
     public static Orders Of(ClusterState state, NodeId node)
     {
-        var instances = new Dictionary<InstanceId, (TaskId, Wish)>();
+        var instances = new Dictionary<InstanceId, (TaskId, VolumeName, Wish)>();
         foreach (var instance in state.InstancesOn(node))
         {
             var owner = state.OpenMoves.FirstOrDefault(m => m.Instance == instance.Id && m.Source == node);
             var held = owner?.State is MoveState.Quiescing or MoveState.FinalDelta or MoveState.Verified;
-            instances[instance.Id] = (instance.Task, instance.Goal == InstanceGoal.Removed ? Wish.Remove : held ? Wish.Hold : Wish.Run);
+            instances[instance.Id] = (instance.Task, instance.Spec.Volumes[0].Name, instance.Goal == InstanceGoal.Removed ? Wish.Remove : held ? Wish.Hold : Wish.Run);
         }
         foreach (var move in state.OpenMoves.Where(m => m.Target == node && m.Instance is not null && m.State is >= MoveState.Preparing and <= MoveState.Verified))
-            instances[move.Instance!.Value] = (move.Instance.Value.Task(state.Instances[move.Instance.Value].Incarnation + 1), Wish.Hold);
-        var volume = state.Volumes.Values.SingleOrDefault();
-        if (volume?.Primary != node) return new(instances, null);
-        return new(instances, (volume.Epoch, volume.Base, state.OpenMoves.Any(m => m.State is MoveState.FinalDelta or MoveState.Verified)));
+            instances[move.Instance!.Value] = (move.Instance.Value.Task(state.Instances[move.Instance.Value].Incarnation + 1), move.TargetSpec.Volumes[0].Name, Wish.Hold);
+        var primaries = state.Volumes.Values.Where(v => v.Primary == node).ToDictionary(v => v.Name,
+            v => (v.Epoch, v.Base, state.OpenMoves.Any(m => m.State is MoveState.FinalDelta or MoveState.Verified && m.Volumes.Items.Any(moved => moved.Name == v.Name))));
+        return new(instances, primaries);
     }
 }
 
@@ -38,13 +38,19 @@ internal sealed class SimNode(World world, NodeId id, Faults faults)
     private Orders? _orders;
 
     public NodeId Id { get; } = id;
-    public Live? Live { get; set; }
-    public Dictionary<SnapshotName, Contents> Snapshots { get; } = [];
+    public Dictionary<VolumeName, Replica> Replicas { get; } = [];
     public Dictionary<InstanceId, Container> Containers { get; } = [];
     public bool AgentRuns { get; private set; } = true;
     public bool Connected { get; set; }
     public Action<InstanceObservation>? Observe { get; set; }
-    public bool Writes => Live is not null && Containers.Values.Any(c => c.Runs);
+
+    public Replica Of(VolumeName volume) => Replicas.TryGetValue(volume, out var held) ? held : Replicas[volume] = new();
+
+    /// <summary>A container runs on it and does not stand still.</summary>
+    public bool Writes(VolumeName volume) => Of(volume).Live is not null && Containers.Values.Any(c => c.Volume == volume && c.Writes);
+
+    /// <summary>The agent's order for the instance, as it last heard.</summary>
+    public Wish? Wished(InstanceId instance) => _orders is { } orders && orders.Instances.TryGetValue(instance, out var told) ? told.Wish : null;
 
     public void CrashAgent()
     {
@@ -109,48 +115,53 @@ internal sealed class SimNode(World world, NodeId id, Faults faults)
     {
         if (_orders is not { } orders) return;
         foreach (var instance in Containers.Keys.Except(orders.Instances.Keys).ToList()) Containers.Remove(instance);
-        if (orders.Primary is { } primary)
+        foreach (var (name, primary) in orders.Primaries)
         {
-            if (Live is null || Live.Epoch < primary.Epoch)
+            var here = Of(name);
+            if (here.Live is null || here.Live.Epoch < primary.Epoch)
             {
-                if (primary.Base is { } from && Snapshots.TryGetValue(from, out var contents))
+                if (primary.Base is { } from && here.Snapshots.TryGetValue(from, out var contents))
                 {
-                    Live = new Live(primary.Epoch, contents.Writes);
+                    here.Live = new Live(primary.Epoch, contents.Writes);
                     world.Tell($"{Id}: promotes {from} at epoch {primary.Epoch} with {contents.Writes} writes");
                 }
             }
-            else if (!primary.Sealed) Live.Sealed = false;
+            // Nothing frozen wakes up by this: its thaw is a step of its own.
+            else if (!primary.Sealed) here.Live.Sealed = false;
         }
-        foreach (var (instance, (task, wish)) in orders.Instances)
+        foreach (var (instance, (task, volume, wish)) in orders.Instances)
         {
             if (wish == Wish.Remove) { Containers.Remove(instance); continue; }
             if (!Containers.TryGetValue(instance, out var container) || container.Task != task)
             {
                 if (wish == Wish.Hold && !Containers.ContainsKey(instance)) continue;
-                container = Containers[instance] = new Container(task);
+                container = Containers[instance] = new Container(task, volume);
             }
-            if (wish != Wish.Run || container.Runs || orders.Primary is not { } at || Live is not { Sealed: false } || Live.Epoch != at.Epoch) continue;
+            if (wish != Wish.Run || container.Writes || !MayWrite(volume)) continue;
             var life = _life;
-            world.After(world.Span(0.05, 0.3), () => Started(life, instance, task));
+            world.After(world.Span(0.05, 0.3), () => Started(life, instance, task, volume));
         }
     }
 
-    private void Started(int life, InstanceId instance, TaskId task)
+    /// <summary>The epoch check before every start and every thaw, against the orders as they stand now.</summary>
+    private bool MayWrite(VolumeName volume) =>
+        _orders is { } orders && orders.Primaries.TryGetValue(volume, out var at) && !at.Sealed && Of(volume).Live is { Sealed: false } live && live.Epoch == at.Epoch;
+
+    private void Started(int life, InstanceId instance, TaskId task, VolumeName volume)
     {
-        // The epoch check before every start, against the orders as they stand now.
-        if (life != _life || _orders is not { Primary: { } at } orders || !orders.Instances.TryGetValue(instance, out var told) || told != (task, Wish.Run)) return;
-        if (!Containers.TryGetValue(instance, out var container) || container.Task != task || container.Runs || Live is not { Sealed: false } || Live.Epoch != at.Epoch) return;
-        container.Runs = true;
-        world.Tell($"{Id}: {task} runs");
+        if (life != _life || _orders is not { } orders || !orders.Instances.TryGetValue(instance, out var told) || told != (task, volume, Wish.Run)) return;
+        if (!Containers.TryGetValue(instance, out var container) || container.Task != task || container.Writes || !MayWrite(volume)) return;
+        world.Tell($"{Id}: {task} {(container.Frozen ? "is thawed" : "runs")}");
+        (container.Runs, container.Frozen) = (true, false);
         Say(instance, container, InstanceCondition.Running);
     }
 
     public void Say(InstanceId instance, Container container, InstanceCondition condition)
     {
-        if (Connected) Observe?.Invoke(new(instance, container.Task, Simulation.App, condition, "c", null, null, [], false, world.Now, null,
+        if (Connected) Observe?.Invoke(new(instance, container.Task, Simulation.AppOf(container.Volume), condition, "c", null, null, [], false, world.Now, null,
             new StartTimings(TimeSpan.FromMilliseconds(10), TimeSpan.Zero, TimeSpan.FromMilliseconds(100), TimeSpan.Zero)));
     }
 
-    public ReplicaSeen Seen() => new(Simulation.Data, new ByteCount((Live?.Writes ?? 0) * 1000),
-        Snapshots.Select(s => new SnapshotView(s.Key, s.Value.Identity, new ByteCount(s.Value.Writes * 1000))).ToEquatableList());
+    public ReplicaSeen Seen(VolumeName volume) => new(volume, new ByteCount((Of(volume).Live?.Writes ?? 0) * 1000),
+        Of(volume).Snapshots.Select(s => new SnapshotView(s.Key, s.Value.Identity, new ByteCount(s.Value.Writes * 1000))).ToEquatableList());
 }

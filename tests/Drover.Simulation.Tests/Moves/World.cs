@@ -52,8 +52,19 @@ internal sealed class Live(Epoch epoch, long writes)
     public bool Sealed { get; set; }
 }
 
-internal sealed class Container(TaskId task)
+/// <summary>What one machine holds of one volume.</summary>
+internal sealed class Replica
+{
+    public Live? Live { get; set; }
+    public Dictionary<SnapshotName, Contents> Snapshots { get; } = [];
+}
+
+internal sealed class Container(TaskId task, VolumeName volume)
 {
     public TaskId Task { get; } = task;
+    public VolumeName Volume { get; } = volume;
     public bool Runs { get; set; }
+    public bool Frozen { get; set; }
+    public bool Throttled { get; set; }
+    public bool Writes => Runs && !Frozen;
 }
