@@ -1,16 +1,17 @@
 using System.Globalization;
 using System.Text;
+using Drover.Agent.Host;
 using Drover.Core;
 
 namespace Drover.Agent.Guard;
 
 /// <summary>What the guard is to stop when the lease ends: the only thing agent and guard share.</summary>
-/// <param name="BootId">Start of the machine the moments belong to.</param>
+/// <param name="Start">Start of the machine the moments belong to, and the folder: <see cref="GuardFile.StartOf"/>.</param>
 /// <param name="EndsAt">On the clock that counts while suspended.</param>
 /// <param name="Length">Of the lease; zero: there never was one.</param>
 /// <param name="Volumes">Live data that may be writable, sorted.</param>
 /// <param name="Containers">Engine's ids of containers that may write it, sorted.</param>
-public sealed record GuardState(string BootId, TimeSpan EndsAt, TimeSpan Length, EquatableList<GuardedVolume> Volumes, EquatableList<string> Containers);
+public sealed record GuardState(string Start, TimeSpan EndsAt, TimeSpan Length, EquatableList<GuardedVolume> Volumes, EquatableList<string> Containers);
 
 /// <param name="Epoch">Of its live data.</param>
 /// <param name="SealPath">Subvolume that is made read-only; empty: the volume's driver has no such seal, and only its containers are ended.</param>
@@ -22,6 +23,14 @@ public sealed class GuardFile(string folder)
     private const string Heading = "drover guard 1";
 
     public string Folder => folder;
+
+    /// <summary>Names this start of the machine and this folder: what a copy of it says is of other containers.</summary>
+    public string StartOf(IBootClock clock)
+    {
+        Directory.CreateDirectory(folder);
+        return $"{clock.BootId}/{Volumes.Btrfs.Native.FileNumber(folder)}";
+    }
+
     private string PathOf => Path.Combine(folder, "state");
 
     /// <summary>Null: there is none, or it is none of this version's.</summary>
@@ -54,7 +63,7 @@ public sealed class GuardFile(string folder)
     internal static string Format(GuardState state)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{Heading}\nboot {state.BootId}\nends {state.EndsAt.Ticks}\nlength {state.Length.Ticks}\n");
+        text.Append(CultureInfo.InvariantCulture, $"{Heading}\nstart {state.Start}\nends {state.EndsAt.Ticks}\nlength {state.Length.Ticks}\n");
         foreach (var volume in state.Volumes) text.Append(CultureInfo.InvariantCulture, $"volume {volume.Name} {volume.Epoch.Value} {volume.SealPath}\n");
         foreach (var container in state.Containers) text.Append(CultureInfo.InvariantCulture, $"container {container}\n");
         return text.Append("end\n").ToString();
@@ -62,7 +71,7 @@ public sealed class GuardFile(string folder)
 
     private static GuardState? Parse(ReadOnlySpan<string> lines)
     {
-        var (boot, ends, length, whole) = ("", 0L, 0L, false);
+        var (start, ends, length, whole) = ("", 0L, 0L, false);
         var volumes = new List<GuardedVolume>();
         var containers = new List<string>();
         foreach (var line in lines)
@@ -70,7 +79,7 @@ public sealed class GuardFile(string folder)
             var words = line.Split(' ', 4);
             switch (words)
             {
-                case ["boot", var id]: boot = id; break;
+                case ["start", var id]: start = id; break;
                 case ["ends", var ticks]: ends = long.Parse(ticks, CultureInfo.InvariantCulture); break;
                 case ["length", var ticks]: length = long.Parse(ticks, CultureInfo.InvariantCulture); break;
                 case ["volume", var name, var epoch, var path]: volumes.Add(new(new(name), new(long.Parse(epoch, CultureInfo.InvariantCulture)), path)); break;
@@ -78,6 +87,6 @@ public sealed class GuardFile(string folder)
                 case ["end"]: whole = true; break;
             }
         }
-        return whole ? new(boot, new(ends), new(length), volumes.ToEquatableList(), containers.ToEquatableList()) : null;
+        return whole ? new(start, new(ends), new(length), volumes.ToEquatableList(), containers.ToEquatableList()) : null;
     }
 }

@@ -11,7 +11,7 @@ public interface IGuardHands
 }
 
 /// <summary>Looks at the agent's file and stops writers when their lease has ended. Knows nothing but that file: whether the agent lives does not matter.</summary>
-public sealed class GuardLoop(GuardFile file, string bootId, IGuardHands hands, Action<string> say)
+public sealed class GuardLoop(GuardFile file, string start, IGuardHands hands, Action<string> say)
 {
     private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(1), Soon = TimeSpan.FromMilliseconds(50);
     private const int TurnsAwaited = 10;
@@ -20,24 +20,24 @@ public sealed class GuardLoop(GuardFile file, string bootId, IGuardHands hands, 
     /// <summary>One look. When to look again.</summary>
     public TimeSpan Look(TimeSpan now)
     {
-        if (Next(file.Read(), bootId, now) is { } later) return later;
+        if (Next(file.Read(), start, now) is { } later) return later;
         using var turn = file.TryLock();
         // An agent that was stopped in the middle of a write must not keep its writers alive.
         if (turn is null && _awaited++ < TurnsAwaited) return now + Soon;
         _awaited = 0;
         // Read again: a lease may have come while it waited for its turn.
         var state = file.Read();
-        if (Next(state, bootId, now) is { } renewed) return renewed;
+        if (Next(state, start, now) is { } renewed) return renewed;
         Stop(state!);
         // Once more and again: a start that was under way may arrive late.
         return now + LookAgain;
     }
 
     /// <summary>When to look again; null: the lease has ended.</summary>
-    public static TimeSpan? Next(GuardState? state, string bootId, TimeSpan now)
+    public static TimeSpan? Next(GuardState? state, string start, TimeSpan now)
     {
         // Of an earlier start of the machine: its containers ended with it, and each start passes the agent's check.
-        if (state is null || state.BootId != bootId || (state.Volumes.Count == 0 && state.Containers.Count == 0)) return now + LookAgain;
+        if (state is null || state.Start != start || (state.Volumes.Count == 0 && state.Containers.Count == 0)) return now + LookAgain;
         if (now >= state.EndsAt) return null;
         return state.EndsAt < now + LookAgain ? state.EndsAt : now + LookAgain;
     }

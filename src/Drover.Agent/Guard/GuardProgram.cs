@@ -20,7 +20,8 @@ public static partial class GuardProgram
         WritePid(folder);
         Spare();
         var clock = new BootClock();
-        var loop = new GuardLoop(new GuardFile(folder), clock.BootId, new GuardHands(clock), Say);
+        var file = new GuardFile(folder);
+        var loop = new GuardLoop(file, file.StartOf(clock), new GuardHands(clock), Say);
         // Ends with its folder: nothing can be guarded there any more.
         while (Directory.Exists(folder)) BootClock.SleepUntil(Look(loop, clock.Now));
         return 0;

@@ -28,8 +28,9 @@ public sealed class NodeLease : IWriteRight
     public NodeLease(GuardFile file, IGuardProcess guard, IBootClock clock, IVolumeDriver volumes, TimeProvider time)
     {
         (_file, _guard, _clock, _volumes, _time) = (file, guard, clock, volumes, time);
-        _state = new(clock.BootId, TimeSpan.Zero, TimeSpan.Zero, [], []);
-        if (file.Read() is not { } before || before.BootId != clock.BootId) return;
+        var start = file.StartOf(clock);
+        _state = new(start, TimeSpan.Zero, TimeSpan.Zero, [], []);
+        if (file.Read() is not { } before || before.Start != start) return;
         _state = before;
         if (before.Length > TimeSpan.Zero) _held = new(new(before.Length), before.EndsAt - before.Length);
     }

@@ -80,6 +80,7 @@ public sealed class GuardTests : IDisposable
         Loop.Look(12 * Second);
         File.Write(State(10, "the boot before"));
         Loop.Look(12 * Second);
+        Assert.NotEqual(File.StartOf(new Leases.LeaseClock()), new GuardFile(_folder.File("a copy")).StartOf(new Leases.LeaseClock()));
         Assert.Empty(_hands.Done);
     }
 

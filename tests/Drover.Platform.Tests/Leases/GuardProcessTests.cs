@@ -136,7 +136,7 @@ public sealed class GuardProcessTests(PrivateDocker docker) : IAsyncLifetime
         await Until(() => Subvolume.Find(Live)!.Value.IsReadOnly, "the volume is sealed");
     }
 
-    private GuardState Lease(TimeSpan left) => new(_clock.BootId, _clock.Now + left, TimeSpan.FromHours(1), [new(Data, new(1), _pool.Btrfs.SealPath(Data, new(1))!)], [_container]);
+    private GuardState Lease(TimeSpan left) => new(File.StartOf(_clock), _clock.Now + left, TimeSpan.FromHours(1), [new(Data, new(1), _pool.Btrfs.SealPath(Data, new(1))!)], [_container]);
 
     private async Task StartAgent()
     {
