@@ -28,7 +28,7 @@ public sealed class GuardFile(string folder)
     public string StartOf(IBootClock clock)
     {
         Directory.CreateDirectory(folder);
-        return $"{clock.BootId}/{Volumes.Btrfs.Native.FileNumber(folder)}";
+        return $"{clock.BootId}/{Volumes.Native.FileNumber(folder)}";
     }
 
     private string PathOf => Path.Combine(folder, "state");
