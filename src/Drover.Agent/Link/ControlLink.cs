@@ -48,7 +48,7 @@ public sealed class ControlLink(
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
-                log.LogWarning("No stream to {Control} ({Error}): containers go on running, dialling again", options.Control, Words(e));
+                log.LogWarning("No stream to {Control} ({Error}): containers go on running, those with volumes until the lease ends; dialling again", options.Control, Words(e));
             }
             await Task.Delay(Backoff.After(attempt, chance), time, stoppingToken);
         }

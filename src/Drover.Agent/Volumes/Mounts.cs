@@ -16,6 +16,11 @@ internal static class Mounts
         return false;
     }
 
+    /// <summary>What is mounted there last takes no writes.</summary>
+    public static bool IsReadOnly(string path) =>
+        File.ReadLines("/proc/self/mountinfo").Select(line => line.Split(' ', 7)).LastOrDefault(words => words.Length > 5 && words[4] == Escaped(path)) is { } found
+        && found[5].Split(',').Contains("ro");
+
     /// <summary>Whether just this data is mounted there.</summary>
     public static bool Shows(string path, string live) => IsMounted(path) && Native.PlaceOf(path) is { } place && place == Native.PlaceOf(live);
 

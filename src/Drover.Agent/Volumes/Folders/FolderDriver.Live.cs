@@ -71,6 +71,9 @@ public sealed partial class FolderDriver
         return VolumeOutcome.Busy($"volume {folder.Name} is open for writing by {(writers.Count == 0 ? "a process" : string.Join(", ", writers))}: stop them, then repeat");
     }
 
+    /// <summary>The guard takes writing away from the mounts that show it.</summary>
+    public string? SealPath(VolumeName volume, Epoch epoch) => Folder(volume).Live(epoch);
+
     private VolumeOutcome Unseal(FolderVolume folder)
     {
         var ledger = folder.ReadLedger()!;

@@ -96,7 +96,8 @@ public sealed partial class FolderDriver(string pool, string mountRoot, IChance 
         var mount = MountPath(folder.Name);
         var used = live is null ? snapshots.Select(s => s.Size).DefaultIfEmpty().Max() : measured ? new(TreeSize.Of(live)) : ByteCount.Zero;
         return new(folder.Name, live is null ? Epoch.None : ledger!.Epoch, live is not null, live is not null && ledger!.Sealed,
-            live is not null && Mounts.Shows(mount, live), mount, used, snapshots, foreign) { Known = ledger?.Known ?? Epoch.None };
+            // One the guard has taken writing from is to be mounted anew.
+            live is not null && Mounts.Shows(mount, live) && (ledger!.Sealed || !Mounts.IsReadOnly(mount)), mount, used, snapshots, foreign) { Known = ledger?.Known ?? Epoch.None };
     }
 
     private static SnapshotView ViewOf(SnapshotName name, SnapshotFacts facts) => new(name, facts.Identity.ToString(), new(facts.Bytes));
