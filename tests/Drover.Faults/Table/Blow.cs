@@ -6,7 +6,7 @@ namespace Drover.Faults.Table;
 public sealed class Blow(FaultLab lab, string source, string target)
 {
     private const string Image = "binocarlos/powerstrip-mesosphere-demo:latest", Kept = "kept-for-faults:latest";
-    private const string Master = "master", Control = "control", Agent = "agent", Dockerd = "dockerd";
+    private const string Master = "master", Control = "control", Agent = "agent", Dockerd = "dockerd", Guard = "guard";
     private const int Kill = 9, Stop = 19, Continue = 18;
 
     /// <summary>How long a fault that holds on is held on: long enough for what watches it to act.</summary>
@@ -22,6 +22,8 @@ public sealed class Blow(FaultLab lab, string source, string target)
             case Fault.StopControl: lab.Signal(Master, Control, Stop); break;
             case Fault.StopSource: lab.Signal(source, Agent, Stop); break;
             case Fault.StopTarget: lab.Signal(target, Agent, Stop); break;
+            case Fault.KillGuards: foreach (var node in lab.Nodes) lab.Signal(node, Guard, Kill); break;
+            case Fault.StopGuards: foreach (var node in lab.Nodes) lab.Signal(node, Guard, Stop); break;
             case Fault.KillSend: lab.Signal(source, "btrfs", Kill); break;
             case Fault.KillReceive: lab.Signal(target, "btrfs", Kill); break;
             case Fault.KillSourceDocker: lab.Signal(source, Dockerd, Kill); break;
@@ -52,7 +54,7 @@ public sealed class Blow(FaultLab lab, string source, string target)
     public static TimeSpan Lasts(Fault fault) => fault switch
     {
         Fault.KillSend or Fault.KillReceive or Fault.StartFails or Fault.CorruptFrame or Fault.TruncatedStream => TimeSpan.Zero,
-        Fault.KillControl or Fault.KillSource or Fault.KillTarget or Fault.KillSourceDocker or Fault.KillTargetDocker => Short,
+        Fault.KillControl or Fault.KillSource or Fault.KillTarget or Fault.KillSourceDocker or Fault.KillTargetDocker or Fault.KillGuards => Short,
         _ => Lasting,
     };
 
@@ -65,6 +67,7 @@ public sealed class Blow(FaultLab lab, string source, string target)
         foreach (var node in lab.Nodes)
         {
             lab.Signal(node, Agent, Continue);
+            lab.Signal(node, Guard, Continue);
             await lab.Empty(node, cancel);
         }
         await lab.HealLinks(cancel);

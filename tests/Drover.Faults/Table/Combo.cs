@@ -7,6 +7,7 @@ public enum Fault
 {
     KillControl, KillSource, KillTarget,
     StopControl, StopSource, StopTarget,
+    KillGuards, StopGuards,
     KillSend, KillReceive,
     KillSourceDocker, KillTargetDocker,
     CutAgents, CutSourceFromControl, CutTargetFromControl, CutSource,

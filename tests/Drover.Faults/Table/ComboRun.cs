@@ -18,13 +18,15 @@ public sealed record ComboResult(Combo Combo, string Ended, TimeSpan Took, strin
 /// <summary>Begins a move under write load, holds it in a step, strikes, lets go, puts right, and judges.</summary>
 public sealed class ComboRun(FaultLab lab, Watch watch, Tally tally, Random chance)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Broad = TimeSpan.FromSeconds(60), Narrow = TimeSpan.FromSeconds(15), Lasting = TimeSpan.FromSeconds(4), Longer = TimeSpan.FromMilliseconds(600);
     private const int Ballast = 12, MoreAcks = 5;
     private int _twoSeen;
     private string? _why;
 
-    /// <summary>Deviations that are on for the whole combo, by `source`, `target` or `control`.</summary>
-    public IReadOnlyList<Hold> Bends { get; init; } = [];
+    public Broken? Broken { get; init; }
+
+    /// <summary>A broken build need not come back: what it does is seen at once.</summary>
+    private TimeSpan Patience => Broken is null ? Broad : Narrow;
 
     public async Task<ComboResult> Run(Combo combo, CancellationToken cancel)
     {
@@ -54,7 +56,7 @@ public sealed class ComboRun(FaultLab lab, Watch watch, Tally tally, Random chan
         var target = lab.Nodes.First(n => n != source);
         string Who(string role) => role switch { "source" => source, "target" => target, _ => role };
         lab.Dirty(source, Ballast, chance);
-        foreach (var bend in Bends) lab.Points.Arm(Who(bend.Who), bend.Point, "on");
+        foreach (var bend in Broken?.Bends ?? []) lab.Points.Arm(Who(bend.Who), bend.Point, "on");
         var (who, point) = (Who(combo.Hold.Who), combo.Hold.Point);
         lab.Points.Arm(who, point, "pause");
         var blow = new Blow(lab, source, target);
@@ -65,20 +67,28 @@ public sealed class ComboRun(FaultLab lab, Watch watch, Tally tally, Random chan
             await lab.Until($"the move to be held in {combo.Step}", Patience, () => Task.FromResult(lab.Points.Reached(who, point)), cancel, () => Seen(move.Id, cancel).Result);
             await blow.Strike(combo.Fault, cancel);
             await JudgeCopies(wrong, "after the fault", cancel);
+            foreach (var bend in Broken?.Restarts ?? [])
+            {
+                lab.Points.Arm(Who(bend.Who), bend.Point, "on");
+                lab.Signal(Who(bend.Who), "agent", 9);
+                await lab.Start(Who(bend.Who), "agent", cancel);
+            }
+            if (Broken is not null) await Task.Delay(Longer, lab.Time, cancel);
             lab.Points.Release(who, point);
+            if (Broken is not null) await Task.Delay(Lasting, lab.Time, cancel);
             if (Blow.Lasts(combo.Fault) is { Ticks: > 0 } lasting) await Task.Delay(lasting, lab.Time, cancel);
             await JudgeCopies(wrong, "while it lasted", cancel);
         }
         finally
         {
             lab.Points.Release(who, point);
+            foreach (var bend in Broken is null ? [] : Broken.Bends.Concat(Broken.Restarts)) lab.Points.Release(Who(bend.Who), bend.Point);
             acks = Log().Acks.Count;
             await blow.PutRight(cancel);
         }
         MoveView? last = null;
         await lab.Until("the move to end", Patience, async () => (last = await lab.SeeMove(move.Id, cancel) ?? last) is { EndedAt: not null }, cancel, () => $"it is {last?.State}, waits for {last?.WaitsFor}");
         await lab.Until("the writer to go on", Patience, () => Task.FromResult(Log().Acks.Count >= acks + MoreAcks), cancel, () => $"the move ended as {last!.State}");
-        foreach (var bend in Bends) lab.Points.Release(Who(bend.Who), bend.Point);
         var at = (await lab.SeeVolume(cancel))?.Primary;
         _why = last!.Failure;
         if (at != (last.State == nameof(MoveState.Done) ? target : source)) wrong.Add($"the move ended as {last.State} and the volume is on {at}");
