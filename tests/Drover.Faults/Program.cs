@@ -2,6 +2,7 @@ using System.Globalization;
 using Drover.Cli.Lab;
 using Drover.Faults.History;
 using Drover.Faults.Lab;
+using Drover.Faults.Soak;
 using Drover.Faults.Table;
 
 namespace Drover.Faults;
@@ -19,7 +20,12 @@ public static class Program
         Console.CancelKeyPress += (_, e) => { e.Cancel = true; stop.Cancel(); };
         try
         {
-            return args is ["faults", .. var rest] ? await Faults(new Words(rest), stop.Token) : Wrong("say faults or soak");
+            return args switch
+            {
+                ["faults", .. var rest] => await Faults(new Words(rest), stop.Token),
+                ["soak", .. var rest] => await Soak(new Words(rest), stop.Token),
+                _ => Wrong("say faults or soak"),
+            };
         }
         catch (FormatException e) { return Wrong(e.Message); }
         catch (Exception e) when (e is LabException or TimeoutException)
@@ -57,6 +63,23 @@ public static class Program
         var table = new FaultTable(() => new FaultLab("faults", "172.20.40.0/24", 2, place.Folder, place.Log, TimeProvider.System), Console.Out, place.Folder, new Random(seed));
 #pragma warning restore RS0030
         return Close(await table.Run(combos, broken, cancel));
+    }
+
+    private static async Task<int> Soak(Words words, CancellationToken cancel)
+    {
+        var (minutes, seed) = (words.Number("--minutes") ?? 30, words.Number("--seed") ?? 1);
+        words.End();
+        var place = Place.Make("soak");
+        Console.WriteLine($"soak: {minutes} minutes, seed {seed}: ./test.sh soak --minutes {minutes} --seed {seed} does the same again");
+        await using var lab = new FaultLab("faultsoak", "172.20.41.0/24", 4, place.Folder, place.Log, TimeProvider.System);
+#pragma warning disable RS0030 // seeded: the same bytes each time
+        var run = new SoakRun(lab, new SoakPlan(seed, 4), new Random(seed), Console.Out);
+#pragma warning restore RS0030
+        var (tally, grown) = await run.Run(TimeSpan.FromMinutes(minutes), cancel);
+        foreach (var line in grown) Console.WriteLine($"growth: {line}");
+        if (grown.Count == 0) Console.WriteLine("growth: none of memory, handles, snapshots, files");
+        var code = Close(tally);
+        return grown.Count == 0 ? code : 1;
     }
 
     private static int Close(Tally tally)

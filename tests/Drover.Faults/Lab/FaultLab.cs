@@ -89,6 +89,18 @@ public sealed class FaultLab : IAsyncDisposable
         await Deploy(cancel);
     }
 
+    /// <summary>Empties the node that has the volume, and takes it into service again.</summary>
+    public async Task Drain(CancellationToken cancel)
+    {
+        var from = (await SeeVolume(cancel))?.Primary ?? throw new LabException("the control plane does not say where the volume is");
+        using var body = new StringContent("{}", Encoding.UTF8, "application/json");
+        using var begun = await _http.PostAsync($"/api/v1/nodes/{from}/drain", body, cancel);
+        if (!begun.IsSuccessStatusCode) throw new LabException($"the drain of {from} was refused: {await begun.Content.ReadAsStringAsync(cancel)}");
+        await Until($"{from} to be empty", TimeSpan.FromSeconds(60), async () => await SeeVolume(cancel) is { Primary: { } at } && at != from, cancel);
+        using var back = await _http.PostAsync($"/api/v1/nodes/{from}/uncordon", null, cancel);
+        if (!back.IsSuccessStatusCode) throw new LabException($"{from} was not taken into service again: {await back.Content.ReadAsStringAsync(cancel)}");
+    }
+
     // ---- Processes ----
 
     /// <param name="machine">`master` or a node.</param>
@@ -177,6 +189,18 @@ public sealed class FaultLab : IAsyncDisposable
         }
     }
 
+    /// <summary>What all processes of Drover and all pools hold now.</summary>
+    public Soak.Holdings Holds()
+    {
+        var processes = LabRecord.Read(_layout).Processes.Where(p => p.Role is LabDaemons.Control or LabDaemons.Agent).ToList();
+        var folders = Nodes.Select(_layout.AgentState).Append(_layout.ControlData);
+        return new(
+            processes.Select(p => ProcessTable.Memory(p.Pid)).DefaultIfEmpty().Max() / (double)(1 << 20),
+            processes.Sum(p => In($"/proc/{p.Pid}/fd", files: true).Count()),
+            Nodes.Sum(n => In($"{PoolOf(n)}/volumes/{Volume}/snapshots").Count()),
+            folders.Where(Directory.Exists).Sum(f => Directory.EnumerateFiles(f, "*", SearchOption.AllDirectories).Count()));
+    }
+
     public Task<ProgramResult> Docker(string node, IReadOnlyList<string> arguments, CancellationToken cancel) =>
         _programs.Run("docker", ["--host", $"unix://{_layout.DockerSocket(node)}", .. arguments], cancel, environment: LabDaemons.Environment());
 
@@ -192,9 +216,9 @@ public sealed class FaultLab : IAsyncDisposable
         }
     }
 
-    private static IEnumerable<string> In(string folder)
+    private static IEnumerable<string> In(string folder, bool files = false)
     {
-        try { return [.. Directory.EnumerateDirectories(folder).Select(d => Path.GetFileName(d)!)]; }
+        try { return [.. (files ? Directory.EnumerateFileSystemEntries(folder) : Directory.EnumerateDirectories(folder)).Select(d => Path.GetFileName(d)!)]; }
         catch (IOException) { return []; /* there is none, or it went just now */ }
     }
 

@@ -16,6 +16,7 @@ public sealed class Blow(FaultLab lab, string source, string target)
     {
         switch (fault)
         {
+            case Fault.None: break;
             case Fault.KillControl: lab.Signal(Master, Control, Kill); break;
             case Fault.KillSource: lab.Signal(source, Agent, Kill); break;
             case Fault.KillTarget: lab.Signal(target, Agent, Kill); break;
@@ -53,7 +54,7 @@ public sealed class Blow(FaultLab lab, string source, string target)
 
     public static TimeSpan Lasts(Fault fault) => fault switch
     {
-        Fault.KillSend or Fault.KillReceive or Fault.StartFails or Fault.CorruptFrame or Fault.TruncatedStream => TimeSpan.Zero,
+        Fault.None or Fault.KillSend or Fault.KillReceive or Fault.StartFails or Fault.CorruptFrame or Fault.TruncatedStream => TimeSpan.Zero,
         Fault.KillControl or Fault.KillSource or Fault.KillTarget or Fault.KillSourceDocker or Fault.KillTargetDocker or Fault.KillGuards => Short,
         _ => Lasting,
     };

@@ -5,6 +5,8 @@ namespace Drover.Faults.Table;
 /// <summary>What is done to the lab in the middle of a step.</summary>
 public enum Fault
 {
+    /// <summary>Nothing: a move as users know it.</summary>
+    None,
     KillControl, KillSource, KillTarget,
     StopControl, StopSource, StopTarget,
     KillGuards, StopGuards,
@@ -60,6 +62,7 @@ public sealed record Combo(MoveState Step, Fault Fault)
 
     private static bool MakesSense(MoveState step, Fault fault) => fault switch
     {
+        Fault.None => false,
         Fault.KillSend or Fault.KillReceive => step is MoveState.Seeding or MoveState.FinalDelta,
         // Switched on in one step, met in the next.
         Fault.CorruptFrame or Fault.TruncatedStream => step is MoveState.Preparing or MoveState.Quiescing,

@@ -25,6 +25,12 @@ public sealed class ComboRun(FaultLab lab, Watch watch, Tally tally, Random chan
 
     public Broken? Broken { get; init; }
 
+    /// <summary>Which node is the target, counted from the source.</summary>
+    public int Turn { get; set; } = 1;
+
+    /// <summary>Something else than a combo was not survived.</summary>
+    public void Fail() => tally.Count(false);
+
     /// <summary>A broken build need not come back: what it does is seen at once.</summary>
     private TimeSpan Patience => Broken is null ? Broad : Narrow;
 
@@ -53,7 +59,7 @@ public sealed class ComboRun(FaultLab lab, Watch watch, Tally tally, Random chan
     private async Task<string> Move(Combo combo, List<string> wrong, CancellationToken cancel)
     {
         var source = (await Ready(cancel)).Primary!;
-        var target = lab.Nodes.First(n => n != source);
+        var target = lab.Nodes[(lab.Nodes.ToList().IndexOf(source) + Turn) % lab.Nodes.Count];
         string Who(string role) => role switch { "source" => source, "target" => target, _ => role };
         lab.Dirty(source, Ballast, chance);
         foreach (var bend in Broken?.Bends ?? []) lab.Points.Arm(Who(bend.Who), bend.Point, "on");
