@@ -8,7 +8,7 @@ using Drover.Agent.Volumes;
 
 namespace Drover.Agent.Transfers;
 
-internal enum FrameType : byte { Hello = 1, Accept = 2, Refuse = 3, Data = 4, Credit = 5, End = 6, Abort = 7, Complete = 8, Restart = 9, From = 10, Done = 11, Wait = 12 }
+internal enum FrameType : byte { Hello = 1, Accept = 2, Refuse = 3, Data = 4, Credit = 5, End = 6, Abort = 7, Complete = 8, Restart = 9, From = 10, Done = 11, Wait = 12, Packed = 13 }
 
 /// <summary>The connection ended, or what came over it was damaged. What was taken before it is good.</summary>
 internal sealed class LinkBroken(Exception cause) : IOException(cause.Message, cause);
@@ -65,7 +65,7 @@ internal sealed class FrameChannel(Stream stream) : IDisposable
     {
         await OnLink(stream.ReadExactlyAsync(_in.AsMemory(0, HeaderSize), cancel));
         var header = new FrameHeader((FrameType)_in[0], BinaryPrimitives.ReadInt32BigEndian(_in.AsSpan(1)));
-        var most = header.Type == FrameType.Data ? MaxData : MaxMessage;
+        var most = header.Type is FrameType.Data or FrameType.Packed ? MaxData : MaxMessage;
         if (!Enum.IsDefined(header.Type) || header.Length < 0 || header.Length > most)
             throw new InvalidDataException($"frame of type {(byte)header.Type} and length {header.Length} is not of the transfer protocol");
         return header;
@@ -123,8 +123,9 @@ internal sealed class FrameChannel(Stream stream) : IDisposable
 /// <param name="BaseIdentity">Its identity: a name alone is not enough.</param>
 /// <param name="Resume">The sender understands an offset in ACCEPT.</param>
 /// <param name="Urgent">A final round: it does not wait in the queue.</param>
+/// <param name="Compress">What the sender could compress pieces with.</param>
 /// <param name="Formats">Streams that the sender's driver can make, the best first.</param>
-internal sealed record Hello(int Version, string Ticket, string Volume, string Snapshot, string Identity, string? Base, string? BaseIdentity, string Driver, long Epoch, bool Resume = false, bool Urgent = false, IReadOnlyList<string>? Formats = null)
+internal sealed record Hello(int Version, string Ticket, string Volume, string Snapshot, string Identity, string? Base, string? BaseIdentity, string Driver, long Epoch, bool Resume = false, bool Urgent = false, string? Compress = null, IReadOnlyList<string>? Formats = null)
 {
     /// <summary>The best first. Agents before formats had names sent one only.</summary>
     [JsonIgnore]
@@ -135,7 +136,8 @@ internal sealed record Hello(int Version, string Ticket, string Volume, string S
 /// <param name="Offset">Bytes of this stream that the receiver took over an earlier connection.</param>
 /// <param name="Proof">XXH128 of those bytes, hex.</param>
 /// <param name="Format">Of the stream: one that was offered.</param>
-internal sealed record Accept(long Credit, string? Base, long Offset = 0, string? Proof = null, string? Format = null);
+/// <param name="Compress">What was offered, when the receiver knows it.</param>
+internal sealed record Accept(long Credit, string? Base, long Offset = 0, string? Proof = null, string? Format = null, string? Compress = null);
 
 /// <param name="Offset">Where the sender goes on: as ACCEPT said, or 0 when its stream is another one.</param>
 internal sealed record From(long Offset);

@@ -140,7 +140,8 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
     {
         try
         {
-            await channel.Write(FrameType.Accept, new Accept(Ring.Window, reception.Base, reception.Bytes, reception.Bytes > 0 ? reception.Proof : null, reception.Format.Name), TransferJson.Default.Accept, cancel);
+            await channel.Write(FrameType.Accept, new Accept(Ring.Window, reception.Base, reception.Bytes, reception.Bytes > 0 ? reception.Proof : null, reception.Format.Name,
+                hello.Compress == Packer.Name ? Packer.Name : null), TransferJson.Default.Accept, cancel);
             if (reception.Bytes > 0 && !await GoesOn(reception, cancel))
             {
                 await _receptions.Drop(reception.Key.Volume, new IOException("the sender's stream is another one now"));
@@ -179,18 +180,18 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
     /// <summary>Until the stream is whole; what comes of it then.</summary>
     private async Task<Task<Arrived>> ReadData(Reception reception, CancellationToken cancel)
     {
-        long credit = 0;
+        long credit = 0, taken = reception.Bytes;
         var credited = new byte[8];
+        using var unpacker = new Unpacker();
         while (true)
         {
             var header = await channel.ReadHeader(cancel);
             switch (header.Type)
             {
-                case FrameType.Data:
-                    var room = reception.Room(header.Length)[..header.Length];
-                    await channel.ReadPayload(header, room, cancel);
-                    await reception.Take(room, cancel);
-                    if ((credit += header.Length) < CreditStep) break;
+                case FrameType.Data or FrameType.Packed:
+                    await TakePiece(header, reception, unpacker, cancel);
+                    (credit, taken) = (credit + reception.Bytes - taken, reception.Bytes);
+                    if (credit < CreditStep) break;
                     BinaryPrimitives.WriteInt64BigEndian(credited, credit);
                     await channel.Write(FrameType.Credit, credited, cancel);
                     credit = 0;
@@ -201,6 +202,27 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
                     throw await Unexpected(header, cancel);
             }
         }
+    }
+
+    private async Task TakePiece(FrameHeader header, Reception reception, Unpacker unpacker, CancellationToken cancel)
+    {
+        if (header.Type == FrameType.Data)
+        {
+            var room = reception.Room(header.Length)[..header.Length];
+            await channel.ReadPayload(header, room, cancel);
+            await reception.Take(room, cancel);
+            return;
+        }
+        var packed = ArrayPool<byte>.Shared.Rent(header.Length);
+        try
+        {
+            await channel.ReadPayload(header, packed, cancel);
+            var length = Unpacker.LengthOf(packed.AsSpan(0, header.Length));
+            var room = reception.Room(length)[..length];
+            unpacker.Unpack(packed.AsSpan(0, header.Length), room.Span);
+            await reception.Take(room, cancel);
+        }
+        finally { ArrayPool<byte>.Shared.Return(packed); }
     }
 
     private async Task<Exception> Unexpected(FrameHeader header, CancellationToken cancel) => new InvalidDataException(header.Type == FrameType.Abort
@@ -217,7 +239,7 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
                 var header = await channel.ReadHeader(cancel);
                 if (header.Type == FrameType.Hello) return FrameChannel.Parse(await channel.ReadMessage(header, cancel), TransferJson.Default.Hello);
                 // Data of the attempt that was called off is still under way: at most the window.
-                if (!dropBefore || header.Type is not (FrameType.Data or FrameType.End)) throw new InvalidDataException($"frame {header.Type} came, a greeting was expected");
+                if (!dropBefore || header.Type is not (FrameType.Data or FrameType.Packed or FrameType.End)) throw new InvalidDataException($"frame {header.Type} came, a greeting was expected");
                 await channel.ReadPayload(header, dropped, cancel);
             }
         }

@@ -91,7 +91,8 @@ internal sealed class OutStream : IAsyncDisposable
     }
 
     /// <summary>The next so many bytes, of those that are <see cref="Ready"/>, as a frame.</summary>
-    public Chunk Take(int size)
+    /// <param name="packer">Compresses it, where that makes it smaller.</param>
+    public Chunk Take(int size, Packer? packer = null)
     {
         if (!_ring.Reader.TryRead(out var read)) throw new InvalidOperationException("take follows ready");
         var frame = ArrayPool<byte>.Shared.Rent(FrameChannel.HeaderSize + size + FrameChannel.HashSize);
@@ -100,7 +101,10 @@ internal sealed class OutStream : IAsyncDisposable
         _ring.Reader.AdvanceTo(read.Buffer.GetPosition(size));
         _hash.Append(payload);
         _read += size;
-        var chunk = new Chunk(frame, FrameChannel.Seal(FrameType.Data, frame, size), size, _read, _hash.GetCurrentHashAsUInt128());
+        var packed = packer?.Pack(payload);
+        if (packed is not null) ArrayPool<byte>.Shared.Return(frame);
+        var (whole, length) = packed ?? (frame, FrameChannel.Seal(FrameType.Data, frame, size));
+        var chunk = new Chunk(whole, length, size, _read, _hash.GetCurrentHashAsUInt128());
         lock (_gate) _kept.AddLast(chunk);
         return chunk;
     }

@@ -100,7 +100,7 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
     {
         var volume = what.Volume;
         await _channel.Write(FrameType.Hello, new Hello(IncomingTransfer.ProtocolVersion, volume.Ticket, volume.Name, volume.Snapshot, what.Snapshot.Identity,
-            what.Basis?.Name.Value, what.Basis?.Identity, driver.Name, volume.Epoch, Resume: true, what.Round.Final, [.. driver.Abilities.Formats.Select(f => f.Name)]), TransferJson.Default.Hello, cancel);
+            what.Basis?.Name.Value, what.Basis?.Identity, driver.Name, volume.Epoch, Resume: true, what.Round.Final, Packer.Name, [.. driver.Abilities.Formats.Select(f => f.Name)]), TransferJson.Default.Hello, cancel);
         var header = await _channel.ReadHeader(cancel);
         for (; header.Type == FrameType.Wait; header = await _channel.ReadHeader(cancel))
         {
@@ -115,7 +115,7 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         what.Confirmed = _sent = from;
         var listening = Listen(what, credit, cancel);
-        var pumping = Pump(what, credit, time, stop.Token, cancel);
+        var pumping = Pump(what, credit, accept.Compress == Packer.Name, time, stop.Token, cancel);
         if (await Task.WhenAny(listening, pumping) == listening) return await Early(what, listening, pumping, stop);
         try
         {
@@ -176,7 +176,7 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
         return offset;
     }
 
-    private async Task<long> Pump(Outgoing what, Credit credit, TimeProvider time, CancellationToken stop, CancellationToken cancel)
+    private async Task<long> Pump(Outgoing what, Credit credit, bool mayPack, TimeProvider time, CancellationToken stop, CancellationToken cancel)
     {
         var stream = what.Stream!;
         var report = new Report(what, time, what.Confirmed);
@@ -185,10 +185,16 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
             await credit.TakeAll(kept.Bytes, stop);
             await Write(what, kept, report, cancel);
         }
+        using var packer = mayPack ? new Packer(time) : null;
         while (await stream.Ready(stop) is > 0 and var ready)
         {
+            var began = time.GetTimestamp();
             var size = await credit.Take(Math.Min(ready, what.Piece), stop);
-            await Write(what, stream.Take(size), report, cancel);
+            var waited = time.GetElapsedTime(began);
+            var chunk = stream.Take(size, packer?.Choice.Next() == true ? packer : null);
+            began = time.GetTimestamp();
+            await Write(what, chunk, report, cancel);
+            packer?.Choice.Sent(chunk.FrameLength, waited + time.GetElapsedTime(began));
         }
         await _channel.Write(FrameType.End, new End(stream.Length, stream.Proof), TransferJson.Default.End, cancel);
         report.Done();
@@ -197,8 +203,8 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
 
     private async Task Write(Outgoing what, Chunk chunk, Report report, CancellationToken cancel)
     {
-        await what.Limit.Take(chunk.Bytes, cancel);
-        if (what.NodeLimit is { } node) await node.Take(chunk.Bytes, cancel);
+        await what.Limit.Take(chunk.FrameLength, cancel);
+        if (what.NodeLimit is { } node) await node.Take(chunk.FrameLength, cancel);
         what.Written += chunk.Bytes;
         what.Wire += chunk.FrameLength;
         var frame = chunk.Frame.AsMemory(0, chunk.FrameLength);
