@@ -109,6 +109,12 @@ public abstract partial class VolumeDriverSuite
         IsDone(await A.Driver.Resize(Db, null, At(1), default));
         Assert.Null((await See(A)).Limit);
         A.Write(Db, "too much", new byte[large]);
+        // It belongs to the live data of one epoch.
+        IsDone(await A.Driver.Resize(Db, new(4L * large), At(1), default));
+        await Take(A, "s1", 1);
+        IsDone(await A.Driver.Promote(Db, Snap("s1"), At(2), default));
+        Assert.Null((await See(A)).Limit);
+        Assert.Equal(A.Contents(Db, At(1)), A.Contents(Db, At(2)));
     }
 
     [Fact]

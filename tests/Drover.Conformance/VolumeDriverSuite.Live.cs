@@ -224,6 +224,7 @@ public abstract partial class VolumeDriverSuite
         var seen = Assert.Single(await A.Driver.List(default));
         Assert.InRange(seen.Used.Bytes, 100_000, 140_000);
         Assert.InRange(Assert.Single(seen.Snapshots).Size.Bytes, 100_000, 140_000);
+        Assert.Equal(seen.Used, (await See(A)).Used);
         var space = await A.Driver.Space(default);
         Assert.True(space.Free > ByteCount.Zero && space.Free < space.Total);
     }

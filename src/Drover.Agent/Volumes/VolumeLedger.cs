@@ -24,6 +24,10 @@ internal sealed record VolumeLedger(int Format, Epoch Epoch, bool Live, Snapshot
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool Sealed { get; init; }
 
+    /// <summary>What the live data of this epoch may grow to, in bytes; null: no limit.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? Limit { get; init; }
+
     [JsonIgnore]
     public Epoch Known => Epoch > Floor ? Epoch : Floor;
 

@@ -28,7 +28,7 @@ public sealed partial class BtrfsDriver
         if (source is null) Subvolume.SyncFilesystem(folder.Path);
         Reached("live made");
         // The commit: until the new ledger is on disk, the old live data counts; afterwards it lies beside, untouched, until removed.
-        (ledger with { Epoch = order.Epoch, Live = true, From = from, Source = (order as LiveOrder.CloneOf)?.Source }).Write(folder.Path);
+        (ledger with { Epoch = order.Epoch, Live = true, From = from, Source = (order as LiveOrder.CloneOf)?.Source, Limit = null }).Write(folder.Path);
         return VolumeOutcome.Done;
     }, cancel, (order as LiveOrder.CloneOf)?.Source);
 

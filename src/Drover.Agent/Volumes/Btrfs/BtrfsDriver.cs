@@ -26,7 +26,7 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
 
     public string Name => "btrfs";
 
-    public VolumeAbilities Abilities { get; } = new([StreamFormat.BtrfsSend1, StreamFormat.Tree1], Incremental: true, Quotas: false, CheapSnapshots: true, AtomicSnapshots: true);
+    public VolumeAbilities Abilities { get; } = new([StreamFormat.BtrfsSend1, StreamFormat.Tree1], Incremental: true, Quotas: true, CheapSnapshots: true, AtomicSnapshots: true);
 
     public Task<PoolSpace> Space(CancellationToken cancel) => Task.Run(() =>
     {
@@ -50,9 +50,6 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
     public Task<ReplicaView?> Inspect(VolumeName volume, CancellationToken cancel) => Task.Run(() => View(Folder(volume), _sizes.Known), cancel);
 
     public string? SealPath(VolumeName volume, Epoch epoch) => Folder(volume).Live(epoch);
-
-    public Task<VolumeOutcome> Resize(VolumeName volume, ByteCount? limit, Epoch epoch, CancellationToken cancel) => Alone(volume, folder =>
-        LiveRefusal(folder, epoch, out _) ?? (limit is null ? VolumeOutcome.Done : VolumeOutcome.Unable($"volume {volume} cannot be limited: quotas are off on the pool at {_pool}; leave the size away")), cancel);
 
     public async Task<VolumeOutcome<SnapshotView>> Snapshot(VolumeName volume, SnapshotName name, Epoch epoch, CancellationToken cancel)
     {
@@ -140,7 +137,7 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
         var mount = MountPath(folder.Name);
         var used = live is { } there ? sizeOf(folder.Live(ledger!.Epoch), there) : snapshots.Select(s => s.Size).DefaultIfEmpty().Max();
         return new(folder.Name, live is null ? Epoch.None : ledger!.Epoch, live is not null, live is { IsReadOnly: true },
-            live is not null && Mounts.Shows(mount, folder.Live(ledger!.Epoch)), mount, used, snapshots, foreign) { Known = ledger?.Known ?? Epoch.None };
+            live is not null && Mounts.Shows(mount, folder.Live(ledger!.Epoch)), mount, used, snapshots, foreign) { Known = ledger?.Known ?? Epoch.None, Limit = live is not null && ledger!.Limit is { } most ? new(most) : null };
     }
 
     private static SnapshotView? ViewOf(VolumeFolder folder, SnapshotName name, Func<string, SubvolumeInfo, ByteCount> sizeOf) =>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.ComponentModel;
 using Drover.Agent.Reconcile;
 using Drover.Agent.Volumes.Trees;
@@ -17,6 +18,7 @@ public sealed partial class FolderDriver(string pool, string mountRoot, IChance 
 {
     private readonly KeyedLocks _locks = new();
     private readonly SnapshotUse _reading = new();
+    private readonly ConcurrentDictionary<VolumeName, ByteCount> _used = new();
     private readonly string _pool = Path.TrimEndingDirectorySeparator(Path.GetFullPath(pool));
 
     /// <summary>Called between the steps of a verb, by name; tests cut verbs short here.</summary>
@@ -94,10 +96,17 @@ public sealed partial class FolderDriver(string pool, string mountRoot, IChance 
         var snapshots = folder.AllSnapshots().Select(s => ViewOf(s.Name, s.Facts)).ToList();
         if (foreign is null && live is null && snapshots.Count == 0 && ledger!.Known == Epoch.None) return null;
         var mount = MountPath(folder.Name);
-        var used = live is null ? snapshots.Select(s => s.Size).DefaultIfEmpty().Max() : measured ? new(TreeSize.Of(live)) : ByteCount.Zero;
+        var used = live is null ? snapshots.Select(s => s.Size).DefaultIfEmpty().Max() : Used(folder.Name, live, measured);
         return new(folder.Name, live is null ? Epoch.None : ledger!.Epoch, live is not null, live is not null && ledger!.Sealed,
             // One the guard has taken writing from is to be mounted anew.
             live is not null && Mounts.Shows(mount, live) && (ledger!.Sealed || !Mounts.IsReadOnly(mount)), mount, used, snapshots, foreign) { Known = ledger?.Known ?? Epoch.None };
+    }
+
+    /// <summary>Measuring walks the whole tree, so it is done by a list only; else the last measure is told.</summary>
+    private ByteCount Used(VolumeName volume, string live, bool measured)
+    {
+        if (measured) _used[volume] = new(TreeSize.Of(live));
+        return _used.GetValueOrDefault(volume);
     }
 
     private static SnapshotView ViewOf(SnapshotName name, SnapshotFacts facts) => new(name, facts.Identity.ToString(), new(facts.Bytes));
