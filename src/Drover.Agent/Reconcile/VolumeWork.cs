@@ -28,7 +28,7 @@ public sealed class VolumeWork(Orders orders, NodeBook book, IVolumeDriver volum
     private async Task<StepResult> Make(MakeVolume make, CancellationToken cancel)
     {
         // Before anything is made: what cannot be as asked leaves nothing behind.
-        if (make.SizeBytes > 0) Able(make.Name);
+        if (make.SizeBytes > 0 && make.Source != make.Name) Able(make.Name);
         var (name, epoch, from) = (new VolumeName(make.Name), new Epoch(make.Epoch), new SnapshotName(make.Snapshot));
         using var held = await locks.Take(new[] { make.Name, make.Source }.Where(n => n.Length > 0).Select(KeyedLocks.Volume), cancel);
         if (await book.RunningWith(name, except: null, cancel) is { } user)
@@ -37,9 +37,17 @@ public sealed class VolumeWork(Orders orders, NodeBook book, IVolumeDriver volum
         LiveOrder order = make.Source.Length == 0 ? new LiveOrder.Empty(name, epoch)
             : make.Source == make.Name ? new LiveOrder.OfSnapshot(name, epoch, from) : new LiveOrder.CloneOf(name, epoch, new(make.Source), from);
         Ensure(make.Name, await volumes.Make(order, cancel));
-        if (make.SizeBytes > 0) Ensure(make.Name, await volumes.Resize(name, new ByteCount(make.SizeBytes), epoch, cancel));
+        if (make.SizeBytes > 0) await Limit(make, name, epoch, cancel);
         await Tell(name, cancel);
         return new StepResult();
+    }
+
+    private async Task Limit(MakeVolume make, VolumeName name, Epoch epoch, CancellationToken cancel)
+    {
+        var limited = await volumes.Resize(name, new ByteCount(make.SizeBytes), epoch, cancel);
+        // A restore is past its commit: an app that waits for a limit that this node, or what the snapshot holds, does not allow would wait for ever.
+        if (make.Source == make.Name && limited.Kind is (VolumeOutcomeKind.Unable or VolumeOutcomeKind.Conflict)) return;
+        Ensure(make.Name, limited);
     }
 
     private async Task<StepResult> Take(TakeSnapshot take, CancellationToken cancel)

@@ -97,6 +97,20 @@ public sealed class VolumeWorkTests
     }
 
     [Fact]
+    public async Task A_restore_does_not_wait_for_a_limit_that_cannot_be()
+    {
+        await using var rig = await Serving();
+        rig.Volumes.Write(Data, "big", new byte[2 << 20]);
+        await Do(rig, Take("s-good"));
+        rig.Order(2, Instance(epoch: 1, wish: InstanceWish.Hold), Primary(1));
+        await Do(rig, StopIt());
+        var back = Back();
+        back.MakeVolume.SizeBytes = 1 << 20;
+        Assert.Equal("", (await Do(rig, back)).Error);
+        Assert.Equal(2, (await rig.Volumes.Inspect(Data, None))!.Epoch.Value);
+    }
+
+    [Fact]
     public async Task A_clone_is_independent()
     {
         await using var rig = await Serving();
