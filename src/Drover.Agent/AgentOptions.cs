@@ -15,7 +15,7 @@ public sealed class AgentOptions
     public int TransferPort { get; init; } = 4525;
     /// <summary>Bytes a second that all moves out of this node may take together; 0: no limit.</summary>
     public long TransferLimit { get; init; }
-    /// <summary>Folder with `ca.pem`, `node.pem`, `node.key`.</summary>
+    /// <summary>Folder of the node's identity: `ca.pem`, `node.pem`, as `drover-agent join` leaves them.</summary>
     public required string Certificates { get; init; }
     /// <summary>Mount point of the btrfs pool (its top level), or the directory driver's folder.</summary>
     public required string Pool { get; init; }

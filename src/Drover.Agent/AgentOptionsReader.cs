@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
+using Drover.Agent.Link;
 using Drover.Agent.Volumes;
 
 namespace Drover.Agent;
@@ -22,10 +23,12 @@ public static class AgentOptionsReader
     public const string Usage = """
         drover-agent runs containers and their volumes on this node.
 
-          --node NAME            as in the node's certificate (required)
-          --control URL          control plane, https://IP:4524 (required)
-          --address IP           IPv4 that other nodes reach (required)
-          --certificates DIR     ca.pem, node.pem, node.key (required)
+        `drover-agent join TOKEN` comes first; what it learned is the default of the first four.
+
+          --node NAME            as in the node's certificate
+          --control URL          control plane, https://IP:4524
+          --address IP           IPv4 that other nodes reach
+          --certificates DIR     the node's identity, default STATE/identity
           --pool DIR             mount point of the btrfs pool, or the folder of the directory driver (required)
           --volume-driver NAME   btrfs (default), or directory: any filesystem, slower
           --hostname NAME        shown in APIs and matched by the `hostname` constraint; default: the node's name
@@ -51,19 +54,22 @@ public static class AgentOptionsReader
         List<string> All(string name) => given.GetValueOrDefault(name) ?? (environment("DROVER_" + name.Replace('-', '_').ToUpperInvariant()) is { Length: > 0 } value
             ? [.. name == "attribute" ? value.Split(',') : [value]] : stored.GetValueOrDefault(name) ?? []);
         string? One(string name) => All(name).LastOrDefault();
+        var state = Absolute(One("state") ?? JoinCommand.DefaultData, "state");
+        var certificates = One("certificates") ?? JoinCommand.IdentityIn(state);
+        var joined = IdentityFiles.ParseJoined(readFile(new IdentityFiles(certificates).About));
         return new AgentOptions
         {
-            Node = Required(One("node"), "node", "the name this node joined with, e.g. --node node1"),
+            Node = Required(One("node") ?? joined?.Node, "node", "the name this node joined with, e.g. --node node1"),
             Hostname = One("hostname") ?? "",
-            Control = Control(Required(One("control"), "control", "where the control plane listens for agents, e.g. --control https://172.16.255.250:4524")),
-            Address = Address(Required(One("address"), "address", "an IPv4 address of this node that other nodes reach, e.g. --address 172.16.255.251")),
-            Certificates = Required(One("certificates"), "certificates", "the folder with ca.pem, node.pem and node.key, e.g. --certificates /etc/drover/certificates"),
+            Control = Control(Required(One("control") ?? joined?.Control, "control", "where the control plane listens for agents, e.g. --control https://172.16.255.250:4524")),
+            Address = Address(Required(One("address") ?? joined?.Address, "address", "an IPv4 address of this node that other nodes reach, e.g. --address 172.16.255.251")),
+            Certificates = certificates,
             Pool = Required(One("pool"), "pool", "the mount point of this node's btrfs pool, e.g. --pool /srv/drover"),
             VolumeDriver = Driver(One("volume-driver") ?? VolumesSetup.Btrfs),
             TransferPort = (int)Number(One("transfer-port"), "transfer-port", 4525, 1, 65535),
             TransferLimit = Rate(One("transfer-limit"), "transfer-limit"),
             MountRoot = Absolute(One("mount-root") ?? "/flocker", "mount-root"),
-            StateFolder = Absolute(One("state") ?? "/var/lib/drover/agent", "state"),
+            StateFolder = state,
             DockerSocket = Absolute(One("docker-socket") ?? "/var/run/docker.sock", "docker-socket"),
             PluginFolder = Absolute(One("plugin-folder") ?? "/run/docker/plugins", "plugin-folder"),
             CgroupParent = One("cgroup-parent") ?? "",
@@ -115,7 +121,7 @@ public static class AgentOptionsReader
     }
 
     private static string Required(string? value, string name, string what) =>
-        string.IsNullOrWhiteSpace(value) ? throw new OptionsInvalid($"--{name} is missing: {what} (or \"{name}\" in {DefaultFile})") : value;
+        string.IsNullOrWhiteSpace(value) ? throw new OptionsInvalid($"--{name} is missing: {what} (or \"{name}\" in {DefaultFile}){(name == "pool" ? "" : "; `drover-agent join TOKEN` sets it too")}") : value;
 
     private static Uri Control(string text) =>
         Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme == "https" ? uri : throw new OptionsInvalid($"--control '{text}' is no https address: agents speak only TLS; write https://IP:4524");

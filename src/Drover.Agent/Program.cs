@@ -21,8 +21,10 @@ public static class Program
     private static async Task<int> Serve(string[] args)
     {
         if (args is ["--help" or "-h"]) { Console.WriteLine(AgentOptionsReader.Usage); return 0; }
+        if (args is ["join", "--help" or "-h"]) { Console.WriteLine(JoinCommand.Usage); return 0; }
         try
         {
+            if (args is ["join", ..]) return await new JoinCommand(TimeProvider.System).Run(args[1..], Console.In, Console.Out, CancellationToken.None);
             var options = AgentOptionsReader.Read(args, Environment.GetEnvironmentVariable, file => File.Exists(file) ? File.ReadAllText(file) : null);
             Failpoints.Begin(options.Node);
             if (!Environment.IsPrivilegedProcess) throw new OptionsInvalid("drover-agent mounts volumes and makes networks: run it as root");
@@ -55,6 +57,7 @@ public static class Program
         services.AddReconciling(options);
         services.AddSingleton(seat).AddLeases(options);
         services.AddSingleton<ITicketKeySink, TicketKeySink>();
+        services.AddHostedService<IdentityKeeper>();
         services.AddHostedService<ControlLink>();
         return builder.Build();
     }

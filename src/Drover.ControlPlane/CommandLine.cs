@@ -1,17 +1,26 @@
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
-using Drover.ControlPlane.Agents;
 using Drover.Core.Nodes;
 
 namespace Drover.ControlPlane;
 
 /// <param name="Data">Folder of the state and keys.</param>
-/// <param name="Http">Where the APIs and the console answer, in plain HTTP.</param>
+/// <param name="Http">Where the APIs and the console answer: plain HTTP on loopback, HTTPS elsewhere.</param>
 /// <param name="Agents">Where agents connect, mutual TLS.</param>
+/// <param name="AllowPlainHttp">Plain HTTP without tokens also beyond loopback: for networks that only trusted people reach.</param>
 /// <param name="Name">Name of the cluster, shown to people and told to agents.</param>
 public sealed record ControlPlaneOptions(string Data, IPEndPoint Http, IPEndPoint Agents, bool AllowPlainHttp, string Name)
 {
+    /// <summary>HTTPS on loopback too.</summary>
+    public bool Https { get; init; }
+    /// <summary>Tokens also where none would be asked for.</summary>
+    public bool RequireToken { get; init; }
+    /// <summary>Of nodes' certificates; they renew at two thirds. Three days: a machine that was off over a weekend still gets in.</summary>
+    public TimeSpan CertificateLife { get; init; } = TimeSpan.FromHours(72);
+
+    public bool UsesHttps => Https || (!AllowPlainHttp && !IPAddress.IsLoopback(Http.Address));
+    public bool NeedsToken => RequireToken || (!AllowPlainHttp && !IPAddress.IsLoopback(Http.Address));
+
     /// <summary>For how long a node may write without hearing from the control plane.</summary>
     public TimeSpan Lease { get; init; } = LeaseTerms.Default.Length;
 }
@@ -21,16 +30,20 @@ public abstract record CommandLine
 {
     public const string Usage =
         """
-        drover-control --data DIR [--http 127.0.0.1:8080] [--agents 127.0.0.1:4524] [--allow-plain-http] [--name drover] [--lease 60]
-            runs the control plane; a node that has not heard from it for --lease seconds stops containers with volumes
-        drover-control certificate --data DIR --node NAME --address IP --out DIR
-            makes ca.pem, node.pem and node.key for the agent of a node
+        drover-control init --data DIR [--name ADDRESS]… [--new-admin]
+            makes the cluster's authority and one admin token, printed once; --name: what else people reach it by;
+            --new-admin: another admin token, for when all are lost (the control plane must not run)
+        drover-control --data DIR [--http 127.0.0.1:8080] [--agents 127.0.0.1:4524] [--https] [--require-token] [--allow-plain-http]
+                       [--certificate-hours 72] [--name drover] [--lease 60]
+            runs the control plane; beyond loopback the API speaks HTTPS and asks for a token;
+            a node that has not heard from it for --lease seconds stops containers with volumes
         """;
 
     private CommandLine() { }
 
     public sealed record Serve(ControlPlaneOptions Options) : CommandLine;
-    public sealed record Certificate(string Data, string Node, IPAddress Address, string Out) : CommandLine;
+    /// <param name="Names">Addresses and DNS names for the control plane's own certificate, separated by commas.</param>
+    public sealed record Init(string Data, string Names, bool NewAdmin) : CommandLine;
     public sealed record Help : CommandLine;
     /// <param name="Why">Names the option, what is wrong, and the remedy.</param>
     public sealed record Wrong(string Why) : CommandLine;
@@ -38,46 +51,51 @@ public abstract record CommandLine
     public static CommandLine Parse(IReadOnlyList<string> args)
     {
         if (args.Any(a => a is "--help" or "-h" or "help")) return new Help();
-        var certificate = args is ["certificate", ..];
-        string[] known = certificate ? ["--data", "--node", "--address", "--out"] : ["--data", "--http", "--agents", "--name", "--lease", "--allow-plain-http"];
+        var init = args is ["init", ..];
+        string[] known = init ? ["--data", "--name", "--new-admin"] : ["--data", "--http", "--agents", "--name", "--https", "--require-token", "--allow-plain-http", "--certificate-hours", "--lease"];
         var given = new Dictionary<string, string>(StringComparer.Ordinal);
-        for (var i = certificate ? 1 : 0; i < args.Count; i++)
+        for (var i = init ? 1 : 0; i < args.Count; i++)
         {
             var (name, value) = args[i].IndexOf('=', StringComparison.Ordinal) is > 0 and var at ? (args[i][..at], args[i][(at + 1)..]) : (args[i], null);
             if (!known.Contains(name)) return new Wrong($"'{args[i]}' is not known. {Usage}");
-            if (name == "--allow-plain-http") value = "true";
+            if (Flags.Contains(name)) value = "true";
             else if (value is null && i + 1 < args.Count) value = args[++i];
             if (string.IsNullOrEmpty(value)) return new Wrong($"{name} needs a value. {Usage}");
-            if (!given.TryAdd(name, value)) return new Wrong($"{name} is given twice");
+            if (init && name == "--name" && given.TryGetValue(name, out var before)) given[name] = $"{before},{value}";
+            else if (!given.TryAdd(name, value)) return new Wrong($"{name} is given twice");
         }
         if (!given.ContainsKey("--data")) return new Wrong("--data is missing: the folder for the cluster's state and keys, for instance /var/lib/drover/control");
-        return certificate ? ParseCertificate(given) : ParseServe(given);
+        return init ? ParseInit(given) : ParseServe(given);
     }
+
+    private static readonly string[] Flags = ["--allow-plain-http", "--https", "--require-token", "--new-admin"];
 
     private static CommandLine ParseServe(Dictionary<string, string> given)
     {
         if (!TryEndpoint(given.GetValueOrDefault("--http", "127.0.0.1:8080"), out var http)) return new Wrong($"--http '{given["--http"]}' is not ADDRESS:PORT: for instance 127.0.0.1:8080");
         if (!TryEndpoint(given.GetValueOrDefault("--agents", "127.0.0.1:4524"), out var agents)) return new Wrong($"--agents '{given["--agents"]}' is not ADDRESS:PORT: for instance 10.0.0.1:4524");
         if (http.Port != 0 && http.Equals(agents)) return new Wrong($"--http and --agents are both {http}: give them different ports");
-        var plain = given.ContainsKey("--allow-plain-http");
-        if (!plain && !IPAddress.IsLoopback(http.Address))
-            return new Wrong($"--http {http} is reachable from other machines, without encryption and without a password. Use a loopback address, or say --allow-plain-http if only people you trust are on that network");
+        var (plain, https) = (given.ContainsKey("--allow-plain-http"), given.ContainsKey("--https"));
+        if (plain && https) return new Wrong("--https and --allow-plain-http exclude each other: leave one out");
+        if (!int.TryParse(given.GetValueOrDefault("--certificate-hours", "72"), NumberStyles.None, CultureInfo.InvariantCulture, out var hours) || hours is < 1 or > 8760)
+            return new Wrong($"--certificate-hours '{given["--certificate-hours"]}' must be a whole number from 1 to 8760 (a year)");
         var (least, most) = (LeaseTerms.Shortest.TotalSeconds, LeaseTerms.Longest.TotalSeconds);
         var lease = LeaseTerms.Default.Length.TotalSeconds;
         if (given.TryGetValue("--lease", out var seconds) && !(double.TryParse(seconds, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out lease) && lease >= least && lease <= most))
             return new Wrong($"--lease '{seconds}' must be seconds from {least} to {most}: for instance 60");
-        return new Serve(new ControlPlaneOptions(given["--data"], http, agents, plain, given.GetValueOrDefault("--name", "drover")) { Lease = TimeSpan.FromSeconds(lease) });
+        return new Serve(new ControlPlaneOptions(given["--data"], http, agents, plain, given.GetValueOrDefault("--name", "drover"))
+        {
+            Https = https, RequireToken = given.ContainsKey("--require-token"), CertificateLife = TimeSpan.FromHours(hours),
+            Lease = TimeSpan.FromSeconds(lease),
+        });
     }
 
-    private static CommandLine ParseCertificate(Dictionary<string, string> given)
+    private static CommandLine ParseInit(Dictionary<string, string> given)
     {
-        foreach (var needed in (string[])["--node", "--address", "--out"])
-            if (!given.ContainsKey(needed)) return new Wrong($"certificate: {needed} is missing. {Usage}");
-        if (!AgentLinkService.NodeName().IsMatch(given["--node"]) || given["--node"] == Access.CertificateAuthority.ControlPlane)
-            return new Wrong($"--node '{given["--node"]}' cannot be a node's name: 1 to 63 letters, digits, '.', '_' or '-', the first a letter or digit, and not {Access.CertificateAuthority.ControlPlane}");
-        if (!IPAddress.TryParse(given["--address"], out var address) || address.AddressFamily != AddressFamily.InterNetwork)
-            return new Wrong($"--address '{given["--address"]}' is no IPv4 address: give the one that other nodes reach this node by");
-        return new Certificate(given["--data"], given["--node"], address, given["--out"]);
+        var names = given.GetValueOrDefault("--name", "");
+        foreach (var name in names.Split(',', StringSplitOptions.RemoveEmptyEntries))
+            if (Uri.CheckHostName(name) is UriHostNameType.Unknown or UriHostNameType.Basic) return new Wrong($"--name '{name}' is no address and no DNS name: give what people and nodes reach this machine by");
+        return new Init(given["--data"], names, given.ContainsKey("--new-admin"));
     }
 
     // "8080" alone would parse as an address.

@@ -1,7 +1,9 @@
 using System.Net;
 using System.Net.NetworkInformation;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 using Drover.ControlPlane.Access;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -9,7 +11,17 @@ using Microsoft.AspNetCore.Server.Kestrel.Https;
 
 namespace Drover.ControlPlane;
 
-/// <summary>The two doors: plain HTTP for people and tools, mutual TLS for agents. What is behind one cannot be reached through the other.</summary>
+/// <summary>Where the doors are, known once the server runs: a port asked for as 0 is any free one.</summary>
+public sealed class OpenDoors
+{
+    internal ListenOptions? HttpDoor { get; set; }
+    internal ListenOptions? AgentDoor { get; set; }
+
+    public IPEndPoint Http => HttpDoor?.IPEndPoint ?? throw new InvalidOperationException("the server does not listen yet");
+    public IPEndPoint Agents => AgentDoor?.IPEndPoint ?? throw new InvalidOperationException("the server does not listen yet");
+}
+
+/// <summary>The two doors: HTTP or HTTPS for people and tools, mutual TLS for agents. What is behind one cannot be reached through the other.</summary>
 public static class Listeners
 {
     private static readonly object AgentDoor = new();
@@ -17,9 +29,13 @@ public static class Listeners
     /// <summary>On an endpoint: only agents come here.</summary>
     public sealed class ForAgents;
 
-    public static void Listen(this WebApplicationBuilder builder, ControlPlaneOptions options, CertificateAuthority authority)
+    /// <summary>On an endpoint of the agents' door: also whoever has no certificate yet.</summary>
+    public sealed class ForStrangers;
+
+    public static void Listen(this WebApplicationBuilder builder, ControlPlaneOptions options, Authorities authorities, AuditLog audit)
     {
-        var own = authority.IssueForSelf(AddressesOf(options.Agents.Address));
+        var doors = new OpenDoors();
+        builder.Services.AddSingleton(doors);
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
@@ -27,17 +43,17 @@ public static class Listeners
             // An agent whose machine is gone sends nothing, not even an end: ask.
             kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(10);
             kestrel.Limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(10);
-            kestrel.Listen(options.Http, door => door.Protocols = HttpProtocols.Http1);
+            kestrel.Listen(options.Http, door =>
+            {
+                doors.HttpDoor = door;
+                door.Protocols = HttpProtocols.Http1;
+                if (options.UsesHttps) door.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => ValueTask.FromResult(Showing(authorities)) });
+            });
             kestrel.Listen(options.Agents, door =>
             {
+                doors.AgentDoor = door;
                 door.Protocols = HttpProtocols.Http2;
-                door.UseHttps(https =>
-                {
-                    https.ServerCertificate = own;
-                    https.SslProtocols = SslProtocols.Tls13;
-                    https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
-                    https.ClientCertificateValidation = (certificate, _, _) => authority.Trusts(certificate);
-                });
+                door.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = caller => ValueTask.FromResult(Mutual(authorities, audit, caller.Connection.RemoteEndPoint)) });
                 door.Use(next => connection =>
                 {
                     connection.Items[AgentDoor] = true;
@@ -46,6 +62,30 @@ public static class Listeners
             });
         });
     }
+
+    /// <summary>Asked for at each handshake: a new certificate is used for new connections at once.</summary>
+    private static SslServerAuthenticationOptions Showing(Authorities authorities) => new()
+    {
+        ServerCertificate = authorities.Server(), EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+    };
+
+    /// <summary>A certificate that is shown must be good. Without one the door's keeper lets nobody further than the meeting.</summary>
+    private static SslServerAuthenticationOptions Mutual(Authorities authorities, AuditLog audit, EndPoint? from) => new()
+    {
+        ServerCertificate = authorities.Server(),
+        EnabledSslProtocols = SslProtocols.Tls13,
+        ClientCertificateRequired = true,
+        // A resumed session would not look at the certificate again.
+        AllowTlsResume = false,
+        CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+        RemoteCertificateValidationCallback = (_, certificate, _, _) =>
+        {
+            if (certificate is not X509Certificate2 shown) return true;
+            if (authorities.WhyNot(shown) is not { } why) return true;
+            _ = AgentDoorKeeper.Refuse(audit, shown, (from as IPEndPoint)?.Address.ToString() ?? "", why);
+            return false;
+        },
+    };
 
     /// <summary>Answers 404 to whoever came through the wrong door.</summary>
     public static void UseListeners(this WebApplication app)
@@ -61,7 +101,8 @@ public static class Listeners
         });
     }
 
-    private static IEnumerable<IPAddress> AddressesOf(IPAddress listened)
+    /// <summary>Addresses that are reached by listening on this one.</summary>
+    public static IEnumerable<IPAddress> AddressesOf(IPAddress listened)
     {
         if (!listened.Equals(IPAddress.Any) && !listened.Equals(IPAddress.IPv6Any)) return [listened];
         return NetworkInterface.GetAllNetworkInterfaces().SelectMany(i => i.GetIPProperties().UnicastAddresses).Select(a => a.Address)

@@ -23,7 +23,7 @@ public static class Program
             switch (CommandLine.Parse(args))
             {
                 case CommandLine.Serve serve: return await Serve(serve.Options);
-                case CommandLine.Certificate make: return CertificateCommand.Run(make, TimeProvider.System);
+                case CommandLine.Init init: return await InitCommand.Run(init, Console.Out, TimeProvider.System);
                 case CommandLine.Help:
                     Console.Out.WriteLine(CommandLine.Usage);
                     return 0;
@@ -55,7 +55,12 @@ public static class Program
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders().AddConsoleLines();
-        var authority = CertificateAuthority.OpenOrCreate(folder, time);
+        var trust = await TrustBook.Open(store);
+        var audit = await AuditLog.Open(folder, store, time);
+        var listened = Listeners.AddressesOf(options.Agents.Address).Concat(Listeners.AddressesOf(options.Http.Address)).Distinct();
+        var authorities = new Authorities(folder, trust, time, listened.Select(a => a.ToString()));
+        if (options.NeedsToken && !trust.State.Tokens.Any(t => t.Role == Core.Trust.ApiRole.Admin && !t.Expired(time.GetUtcNow())))
+            throw new InvalidOperationException($"The API on {options.Http} asks for a token and there is no admin token yet: make one with `drover-control init --data {options.Data}`.");
         var tickets = Tickets.OpenOrCreate(folder, chance);
         var cluster = await Cluster.Open(store, time, CancellationToken.None);
         builder.Services.AddSingleton(options).AddSingleton(time).AddSingleton(chance).AddSingleton<ICluster>(cluster).AddSingleton<ITransferTickets>(tickets);
@@ -67,13 +72,17 @@ public static class Program
         builder.Services.AddVolumeLife();
         builder.Services.AddEvents();
 
-        builder.Listen(options, authority);
+        builder.Services.AddAccess(trust, authorities, audit);
+
+        builder.Listen(options, authorities, audit);
         var app = builder.Build();
         app.UseListeners();
+        app.UseAccess();
         app.MapAgents();
+        app.MapAccess();
         app.MapApiV1();
         app.MapMarathon();
-        if (!System.Net.IPAddress.IsLoopback(options.Http.Address)) app.Logger.PlainHttp(options.Http.ToString());
+        if (!System.Net.IPAddress.IsLoopback(options.Http.Address) && !options.NeedsToken) app.Logger.PlainHttp(options.Http.ToString());
         return app;
     }
 }

@@ -19,8 +19,22 @@ public sealed class CommandLineTests
             CommandLine.Parse(["--data=d", "--http", "10.0.0.1:80", "--agents=[::1]:81", "--allow-plain-http", "--name", "x"]));
 
     [Fact]
-    public void A_certificate_is_asked_for_by_its_own_word() =>
-        Assert.Equal(new CommandLine.Certificate("d", "node1", IPAddress.Parse("10.0.0.1"), "o"), CommandLine.Parse(["certificate", "--data", "d", "--node", "node1", "--address", "10.0.0.1", "--out", "o"]));
+    public void Init_is_a_word_of_its_own_and_takes_several_names() =>
+        Assert.Equal(new CommandLine.Init("d", "10.0.0.1,control.lan", true), CommandLine.Parse(["init", "--data", "d", "--name", "10.0.0.1", "--name=control.lan", "--new-admin"]));
+
+    [Theory]
+    [InlineData("--data d", false, false)]
+    [InlineData("--data d --https", true, false)]
+    [InlineData("--data d --require-token", false, true)]
+    [InlineData("--data d --http 0.0.0.0:80", true, true)]
+    [InlineData("--data d --http [::]:80", true, true)]
+    [InlineData("--data d --http 10.0.0.1:80 --allow-plain-http", false, false)]
+    [InlineData("--data d --http 10.0.0.1:80 --allow-plain-http --require-token", false, true)]
+    public void Beyond_loopback_there_is_tls_and_a_token_unless_plain_http_is_asked_for(string args, bool https, bool token)
+    {
+        var options = Assert.IsType<CommandLine.Serve>(CommandLine.Parse(args.Split(' '))).Options;
+        Assert.Equal((https, token), (options.UsesHttps, options.NeedsToken));
+    }
 
     [Theory]
     [InlineData("", "--data is missing")]
@@ -30,12 +44,12 @@ public sealed class CommandLineTests
     [InlineData("--data d --http 8080", "--http '8080' is not ADDRESS:PORT")]
     [InlineData("--data d --agents localhost:1", "--agents 'localhost:1' is not ADDRESS:PORT")]
     [InlineData("--data d --http 127.0.0.1:1 --agents 127.0.0.1:1", "different ports")]
-    [InlineData("--data d --http 0.0.0.0:80", "--allow-plain-http")]
-    [InlineData("--data d --http [::]:80", "--allow-plain-http")]
-    [InlineData("certificate --data d --node n --address 1.2.3.4", "--out is missing")]
-    [InlineData("certificate --data d --node ../n --address 1.2.3.4 --out o", "--node '../n'")]
-    [InlineData("certificate --data d --node drover-control --address 1.2.3.4 --out o", "cannot be a node's name")]
-    [InlineData("certificate --data d --node n --address here --out o", "--address 'here'")]
+    [InlineData("--data d --https --allow-plain-http", "exclude each other")]
+    [InlineData("--data d --certificate-hours 0", "--certificate-hours '0'")]
+    [InlineData("--data d --certificate-hours 1e3", "--certificate-hours '1e3'")]
+    [InlineData("init", "--data is missing")]
+    [InlineData("init --data d --name a/b", "--name 'a/b'")]
+    [InlineData("init --data d --http 1.2.3.4:5", "'--http' is not known")]
     public void What_is_wrong_is_named_with_its_remedy(string args, string expected) =>
         Assert.Contains(expected, Assert.IsType<CommandLine.Wrong>(CommandLine.Parse(args.Split(' ', StringSplitOptions.RemoveEmptyEntries))).Why, StringComparison.Ordinal);
 

@@ -1,26 +1,28 @@
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
+using Drover.Agent.Link;
 
 namespace Drover.Agent.Transfers;
 
-/// <summary>This node's certificate and the cluster's CA, from <c>ca.pem</c>, <c>node.pem</c> and <c>node.key</c>. Read again when the files change.</summary>
+/// <summary>This node's certificate, the cluster's authorities and who was revoked, from the identity folder. Read again when the files change.</summary>
 internal sealed class ClusterIdentity(string folder)
 {
     /// <summary>The cheapest first: encryption is most of what a transfer costs the processor, and 128 bits are as far out of reach as 256.</summary>
     private static readonly CipherSuitesPolicy Suites = new(
         [TlsCipherSuite.TLS_AES_128_GCM_SHA256, TlsCipherSuite.TLS_AES_256_GCM_SHA384, TlsCipherSuite.TLS_CHACHA20_POLY1305_SHA256]);
     private readonly Lock _gate = new();
+    private readonly IdentityFiles _files = new(folder);
     private Loaded? _loaded;
 
-    private sealed record Loaded(X509Certificate2 Node, X509Certificate2Collection Authorities, DateTime Written);
+    private sealed record Loaded(X509Certificate2 Node, X509Certificate2Collection Authorities, Revocations Revoked, (DateTime, DateTime, DateTime, DateTime) Written);
 
     public SslServerAuthenticationOptions Server()
     {
         var own = Current();
         return new()
         {
-            ServerCertificate = own.Node, ClientCertificateRequired = true, EnabledSslProtocols = SslProtocols.Tls13, CipherSuitesPolicy = Suites,
+            ServerCertificate = own.Node, ClientCertificateRequired = true, EnabledSslProtocols = SslProtocols.Tls13, AllowTlsResume = false, CipherSuitesPolicy = Suites,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             RemoteCertificateValidationCallback = (_, peer, _, _) => IsOfCluster(peer, own),
         };
@@ -32,7 +34,7 @@ internal sealed class ClusterIdentity(string folder)
         var own = Current();
         return new()
         {
-            TargetHost = target, ClientCertificates = [own.Node], EnabledSslProtocols = SslProtocols.Tls13, CipherSuitesPolicy = Suites,
+            TargetHost = target, ClientCertificates = [own.Node], EnabledSslProtocols = SslProtocols.Tls13, AllowTlsResume = false, CipherSuitesPolicy = Suites,
             LocalCertificateSelectionCallback = (_, _, _, _, _) => own.Node,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             RemoteCertificateValidationCallback = (_, peer, _, _) => IsOfCluster(peer, own) && NameOf(peer) == target,
@@ -45,6 +47,7 @@ internal sealed class ClusterIdentity(string folder)
     private static bool IsOfCluster(X509Certificate? certificate, Loaded own)
     {
         if (certificate is not X509Certificate2 peer) return false;
+        if (own.Revoked.Serials.Contains(peer.SerialNumber) || own.Revoked.Nodes.Contains(NameOf(peer))) return false;
         using var chain = new X509Chain();
         chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
         chain.ChainPolicy.CustomTrustStore.AddRange(own.Authorities);
@@ -55,14 +58,12 @@ internal sealed class ClusterIdentity(string folder)
 
     private Loaded Current()
     {
-        var (node, key, authority) = (Path.Combine(folder, "node.pem"), Path.Combine(folder, "node.key"), Path.Combine(folder, "ca.pem"));
-        var written = new[] { node, key, authority }.Max(File.GetLastWriteTimeUtc);
+        // Before the files: one that changes meanwhile is read again the next time.
+        var written = _files.Written;
         lock (_gate)
         {
             if (_loaded is { } known && known.Written == written) return known;
-            var authorities = new X509Certificate2Collection();
-            authorities.ImportFromPemFile(authority);
-            return _loaded = new(X509Certificate2.CreateFromPemFile(node, key), authorities, written);
+            return _loaded = new(_files.ReadNode(), _files.ReadAuthorities(), _files.ReadRevoked(), written);
         }
     }
 }

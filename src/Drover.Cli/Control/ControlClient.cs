@@ -10,12 +10,15 @@ using Drover.Contracts.Api;
 namespace Drover.Cli.Control;
 
 /// <summary>The control plane's HTTP API as anyone may use it: no call here that curl could not make.</summary>
-public sealed class ControlClient(Uri control) : IDisposable
+public sealed class ControlClient(Uri control, Credentials credentials) : IDisposable
 {
-    private readonly HttpClient _http = new(new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(5), UseProxy = false })
+    private readonly HttpClient _http = new(Credentials.Handler(credentials.Trusted(control)))
     {
         BaseAddress = control, Timeout = Timeout.InfiniteTimeSpan,
+        DefaultRequestHeaders = { Authorization = credentials.Token is { } token ? new AuthenticationHeaderValue("Bearer", token) : null },
     };
+
+    public ControlClient(Uri control) : this(control, Credentials.None) { }
 
     public Uri Control { get; } = control;
 
@@ -82,7 +85,7 @@ public sealed class ControlClient(Uri control) : IDisposable
         catch (HttpRequestException e)
         {
             throw new CommandFailure(
-                $"the control plane does not answer at {Control} ({e.Message}). Is it running (`drover lab up`, or the service drover-control)? Another address: --control URL or DROVER_CONTROL",
+                $"the control plane does not answer at {Control} ({(e.InnerException is System.Security.Authentication.AuthenticationException ? "its certificate is not trusted: give --ca FILE or --ca-pin HEX" : e.Message)}). Is it running (`drover lab up`, or the service drover-control)? Another address: --control URL or DROVER_CONTROL",
                 ExitCode.Unreachable);
         }
         if (response.IsSuccessStatusCode) return response;

@@ -1,4 +1,6 @@
 using System.Globalization;
+using Drover.Cli.Control;
+using Drover.Contracts.Api;
 
 namespace Drover.Cli.Lab;
 
@@ -17,7 +19,7 @@ public sealed class LabDaemons(HostPrograms programs, LabLayout layout, LabMachi
         {
             Control => ControlCommand(plan),
             Dockerd => DockerCommand(machine),
-            Agent => AgentCommand(plan, plan.Node(machine)),
+            Agent => AgentCommand(plan.Node(machine)),
             _ => throw new LabException($"'{role}' is not a process the lab starts; {machine} has {string.Join(", ", RolesOf(machine))}"),
         };
         if (!RolesOf(machine).Contains(role)) throw new LabException($"{machine} has no process '{role}'; it has {string.Join(", ", RolesOf(machine))}");
@@ -45,13 +47,30 @@ public sealed class LabDaemons(HostPrograms programs, LabLayout layout, LabMachi
         return lines.Count > 0 ? string.Join(" | ", lines) : $"its log {log} is empty";
     }
 
-    public async Task MakeCertificate(LabPlan plan, LabNode node, CancellationToken cancel)
+    /// <summary>Makes the machine a node with a token that is good once, unless it is one already. The control plane must answer.</summary>
+    public async Task Join(LabPlan plan, LabNode node, CancellationToken cancel)
     {
-        var folder = layout.Certificates(node.Name);
-        if (File.Exists(Path.Combine(folder, "node.key"))) return;
-        Directory.CreateDirectory(folder);
-        await programs.Require(LabPrograms.Find().Control,
-            ["certificate", "--data", layout.ControlData, "--node", node.Name, "--address", node.Address, "--out", folder], cancel, environment: Environment());
+        if (JoinedUntil(node) > TimeProvider.System.GetUtcNow()) return;
+        using var control = new ControlClient(new Uri(plan.ControlUrl));
+        var made = await control.Post("/api/v1/nodes/tokens", new JoinTokenRequest(node.Name, 600), TrustApiJson.Default.JoinTokenRequest, TrustApiJson.Default.JoinTokenView, cancel);
+        // Not as an argument: those are every user's to read.
+        var file = layout.JoinToken(node.Name);
+        using (var stream = new FileStream(file, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite }))
+            stream.Write(System.Text.Encoding.UTF8.GetBytes(made.Token));
+        try
+        {
+            await programs.Require("nsenter", [.. machines.Enter(node.Name), "--wd=/", "--", LabPrograms.Find().Agent, "join", "--token-file", file, "--name", node.Name, "--data", layout.AgentState(node.Name)],
+                cancel, environment: Environment());
+        }
+        finally { File.Delete(file); }
+    }
+
+    /// <summary>When the certificate of a node runs out: one that was off for long must join again.</summary>
+    private DateTimeOffset JoinedUntil(LabNode node)
+    {
+        if (!File.Exists(layout.NodeCertificate(node.Name))) return DateTimeOffset.MinValue;
+        using var certificate = System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPem(File.ReadAllText(layout.NodeCertificate(node.Name)));
+        return certificate.NotAfter.ToUniversalTime();
     }
 
     public static IReadOnlyDictionary<string, string> Environment()
@@ -89,11 +108,10 @@ public sealed class LabDaemons(HostPrograms programs, LabLayout layout, LabMachi
             "--dns", "127.0.0.1"]);
     }
 
-    private (string, IReadOnlyList<string>) AgentCommand(LabPlan plan, LabNode node)
+    private (string, IReadOnlyList<string>) AgentCommand(LabNode node)
     {
         List<string> arguments = [
-            "--node", node.Name, "--control", $"https://{plan.MasterAddress}:4524", "--address", node.Address,
-            "--certificates", layout.Certificates(node.Name), "--pool", layout.Pool(node.Name), "--volume-driver", node.VolumeDriver, "--mount-root", "/flocker",
+            "--address", node.Address, "--pool", layout.Pool(node.Name), "--volume-driver", node.VolumeDriver, "--mount-root", "/flocker",
             "--state", layout.AgentState(node.Name), "--docker-socket", layout.DockerSocket(node.Name), "--plugin-folder", "/run/docker/plugins",
             "--cgroup-parent", $"/{layout.CgroupOf(node.Name, "containers")}",
             "--cpus", System.Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture),

@@ -28,7 +28,8 @@ public sealed class LabLayout(string name)
 
     public string Of(string machine) => $"{Folder}/{machine}";
     public string ControlData => $"{Of(LabPlan.Master)}/data";
-    public string Certificates(string node) => $"{Of(node)}/certificates";
+    public string NodeCertificate(string node) => $"{AgentState(node)}/identity/node.pem";
+    public string JoinToken(string node) => $"{Of(node)}/join-token";
     public string PoolFile(string node) => $"{Of(node)}/pool.img";
     public string Pool(string node) => $"{Of(node)}/pool";
     public string AgentState(string node) => $"{Of(node)}/agent";

@@ -54,7 +54,6 @@ public sealed class LabUp(HostPrograms programs, LabLayout layout, LabProgress p
 
     private async Task StartControl(LabPlan plan, CancellationToken cancel)
     {
-        foreach (var node in plan.Nodes) await Daemons.MakeCertificate(plan, node, cancel);
         if (!await Begin(plan, LabPlan.Master, LabDaemons.Control, cancel)) return;
         await Await(plan, LabPlan.Master, LabDaemons.Control, "to answer", () => Answers(plan, cancel), cancel);
         progress.Say($"control plane answers at {plan.ControlUrl} (plain HTTP without a token: only this machine and the lab reach it)");
@@ -71,6 +70,7 @@ public sealed class LabUp(HostPrograms programs, LabLayout layout, LabProgress p
         }
         await LoadImages(node.Name, archive, cancel);
         await control;
+        await Daemons.Join(plan, node, cancel);
         if (await Begin(plan, node.Name, LabDaemons.Agent, cancel)) progress.Say($"{node.Name}: agent started ({string.Join(", ", node.Attributes.Select(a => $"{a.Key}:{a.Value}"))})");
     }
 

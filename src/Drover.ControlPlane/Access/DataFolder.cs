@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Drover.ControlPlane.Access;
 
-/// <summary>What the control plane keeps on disk: `drover.db`, `ca.pem`, `ca.key`, `ticket.key`. One process at a time.</summary>
+/// <summary>What the control plane keeps on disk: `drover.db`, `ca.pem`, `ca.key`, `ticket.key`, `audit.jsonl`. One process at a time.</summary>
 public sealed class DataFolder : IDisposable
 {
     private readonly FileStream? _lock;
@@ -11,8 +11,9 @@ public sealed class DataFolder : IDisposable
 
     public string Path { get; }
     public string Database => System.IO.Path.Combine(Path, "drover.db");
-    public string AuthorityCertificate => System.IO.Path.Combine(Path, "ca.pem");
-    public string AuthorityKey => System.IO.Path.Combine(Path, "ca.key");
+    public string AuthorityCertificate => AuthorityCertificateOf(1);
+    public string AuthorityKey => AuthorityKeyOf(1);
+    public string Audit => System.IO.Path.Combine(Path, "audit.jsonl");
     public string TicketKey => System.IO.Path.Combine(Path, "ticket.key");
 
     /// <summary>Makes the folder (0700) when it is missing and holds it until disposed; the system lets go of it when the process dies. Fails when another process holds it.</summary>
@@ -30,21 +31,12 @@ public sealed class DataFolder : IDisposable
         }
     }
 
-    /// <summary>The folder beside a running control plane: for making certificates.</summary>
+    /// <summary>The folder without holding it: to read in.</summary>
     public static DataFolder Share(string path) => Make(path);
 
-    /// <summary>Held while the authority is made: a control plane and `certificate` may start side by side.</summary>
-    internal FileStream HoldAuthority()
-    {
-        try
-        {
-            return new FileStream(System.IO.Path.Combine(Path, "ca.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException e)
-        {
-            throw new InvalidOperationException($"Another process is making the authority in '{Path}' right now ({e.Message}): try again.", e);
-        }
-    }
+    /// <summary>Each authority has files of its own, so that changing it overwrites nothing.</summary>
+    public string AuthorityCertificateOf(int generation) => System.IO.Path.Combine(Path, generation == 1 ? "ca.pem" : $"ca-{generation}.pem");
+    public string AuthorityKeyOf(int generation) => System.IO.Path.Combine(Path, generation == 1 ? "ca.key" : $"ca-{generation}.key");
 
     public void Dispose() => _lock?.Dispose();
 

@@ -125,6 +125,14 @@ public sealed class AgentConnections(ICluster cluster, IChance chance) : IAgentC
         lock (_lock) return _sessions.ContainsKey(node);
     }
 
+    /// <summary>Closes the node's connection, if it has one.</summary>
+    internal void End(NodeId node, string why)
+    {
+        AgentSession? session;
+        lock (_lock) session = _sessions.GetValueOrDefault(node);
+        session?.End(why);
+    }
+
     /// <summary>False: another connection of this node had taken its place.</summary>
     internal bool Finish(AgentSession session)
     {

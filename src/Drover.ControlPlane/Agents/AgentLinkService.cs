@@ -3,9 +3,11 @@ using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.RegularExpressions;
 using Drover.Contracts.Agent;
+using Drover.ControlPlane.Access;
 using Drover.Core;
 using Drover.Core.Nodes;
 using Drover.Core.State;
+using Drover.Core.Trust;
 using Grpc.Core;
 
 namespace Drover.ControlPlane.Agents;
@@ -21,7 +23,7 @@ public sealed record AgentLinkOptions(string Cluster, string TicketKeyPem, long 
 
 /// <summary>The agents' end of the control plane: one stream a node, orders down as commits make them, observations up into decisions.</summary>
 public sealed partial class AgentLinkService(
-    ICluster cluster, AgentConnections connections, LeaseBook leases, AgentLinkOptions options, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<AgentLinkService> log)
+    ICluster cluster, AgentConnections connections, LeaseBook leases, AuditLog audit, AgentLinkOptions options, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<AgentLinkService> log)
     : AgentLink.AgentLinkBase
 {
     /// <summary>Heartbeats that may be missed.</summary>
@@ -107,7 +109,8 @@ public sealed partial class AgentLinkService(
                 return Task.CompletedTask;
             case FromAgent.KindOneofCase.RefusedIdentity:
                 log.AgentRefused(session.Node.Value, said.RefusedIdentity.Peer, said.RefusedIdentity.Kind, said.RefusedIdentity.Reason, said.RefusedIdentity.More);
-                return Task.CompletedTask;
+                return audit.Refused(TrustRules.Shown(said.RefusedIdentity.Peer), "stranger", TrustRules.Shown(said.RefusedIdentity.Peer), $"transfer to {session.Node}",
+                    string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{said.RefusedIdentity.Kind}: {said.RefusedIdentity.Reason}{(said.RefusedIdentity.More > 0 ? $" ({said.RefusedIdentity.More} more since the last)" : "")}"));
             default:
                 // A kind of a newer agent, or a second Hello: nothing this version could act on.
                 log.AgentSaidUnknown(session.Node.Value, said.KindCase.ToString());
@@ -178,7 +181,7 @@ public sealed partial class AgentLinkService(
         if (!await incoming.MoveNext(cancel) || incoming.Current.Hello is not { } hello) throw Refused(StatusCode.InvalidArgument, "the first message must be Hello");
         var name = context.GetHttpContext().Connection.ClientCertificate?.GetNameInfo(X509NameType.SimpleName, forIssuer: false);
         if (name is null || name != hello.Node)
-            throw Refused(StatusCode.PermissionDenied, $"this certificate is of '{name}', not of node '{hello.Node}': make one with `drover-control certificate --node {hello.Node}`");
+            throw Refused(StatusCode.PermissionDenied, $"this certificate is of '{name}', not of node '{hello.Node}': join with a token of `drover node token --name {hello.Node}`, or start the agent with --node {name}");
         if (!NodeName().IsMatch(hello.Node)) throw Refused(StatusCode.InvalidArgument, $"node '{hello.Node}': a name is 1 to 63 letters, digits, '.', '_' or '-', the first a letter or digit");
         if (!IPAddress.TryParse(hello.Address, out var address) || address.AddressFamily != AddressFamily.InterNetwork)
             throw Refused(StatusCode.InvalidArgument, $"address '{hello.Address}' is no IPv4 address: start the agent with --address and one that the other nodes reach");

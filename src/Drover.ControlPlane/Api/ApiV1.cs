@@ -91,7 +91,12 @@ public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoar
     internal static Task Unknown(HttpContext context, string what, string id, string command) =>
         Refuse(context, 404, new($"there is no {what} '{id}'", "path", $"list what there is with: {command}"));
 
-    internal static Task Refuse(HttpContext context, int status, ErrorView error) => Write(context, status, error, ApiJson.Default.ErrorView);
+    internal static Task Refuse(HttpContext context, int status, ErrorView error)
+    {
+        // For the audit log, which has no other way to know why.
+        context.Items[typeof(ErrorView)] = error.Message;
+        return Write(context, status, error, ApiJson.Default.ErrorView);
+    }
 
     internal static async Task Write<T>(HttpContext context, int status, T value, JsonTypeInfo<T> type)
     {

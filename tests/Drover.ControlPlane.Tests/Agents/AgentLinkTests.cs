@@ -9,8 +9,6 @@ using Drover.Core.Volumes;
 using Drover.Testing;
 using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -25,7 +23,7 @@ public sealed class AgentLinkTests : IAsyncLifetime
     private readonly TemporaryFolder _folder = new();
     private TestCluster _cluster = null!;
     private WebApplication _app = null!;
-    private CertificateAuthority _authority = null!;
+    private Authorities _authorities = null!;
     private IPEndPoint _door = null!;
 
     private AgentConnections Connections => _app.Services.GetRequiredService<AgentConnections>();
@@ -34,18 +32,22 @@ public sealed class AgentLinkTests : IAsyncLifetime
     {
         var folder = DataFolder.Share(_folder.Path);
         _cluster = await TestCluster.Start();
-        _authority = CertificateAuthority.OpenOrCreate(folder, TimeProvider.System);
+        var trust = await TrustBook.Open(_cluster.Store);
+        var audit = await AuditLog.Open(folder, _cluster.Store, _cluster.Time);
+        _authorities = new Authorities(folder, trust, TimeProvider.System, ["127.0.0.1"]);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.Services.AddSingleton<ICluster>(_cluster).AddSingleton<TimeProvider>(_cluster.Time).AddSingleton<IChance>(_cluster.Chance);
         builder.Services.AddAgents(new AgentLinkOptions("test", "a key", await Term.Next(_cluster.Store), TimeSpan.FromSeconds(5)));
-        builder.Listen(new ControlPlaneOptions(_folder.Path, new(IPAddress.Loopback, 0), new(IPAddress.Loopback, 0), false, "test"), _authority);
+        var options = new ControlPlaneOptions(_folder.Path, new(IPAddress.Loopback, 0), new(IPAddress.Loopback, 0), false, "test");
+        builder.Services.AddSingleton(options).AddAccess(trust, _authorities, audit);
+        builder.Listen(options, _authorities, audit);
         _app = builder.Build();
         _app.UseListeners();
+        _app.UseAccess();
         _app.MapAgents();
         await _app.StartAsync();
-        var addresses = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses;
-        _door = IPEndPoint.Parse(new Uri(addresses.Single(a => a.StartsWith("https", StringComparison.Ordinal))).Authority);
+        _door = _app.Services.GetRequiredService<OpenDoors>().Agents;
     }
 
     public async ValueTask DisposeAsync()
@@ -54,7 +56,6 @@ public sealed class AgentLinkTests : IAsyncLifetime
         await _app.StopAsync(limit.Token);
         await _app.DisposeAsync();
         await _cluster.DisposeAsync();
-        _authority.Dispose();
         _folder.Dispose();
     }
 
@@ -209,7 +210,7 @@ public sealed class AgentLinkTests : IAsyncLifetime
         using var strange = new TemporaryFolder();
         using var stranger = CertificateAuthority.OpenOrCreate(DataFolder.Share(strange.Path), TimeProvider.System);
         var (certificate, key) = stranger.Issue("node1", [IPAddress.Loopback]);
-        await using var agent = SimulatedAgent.Dial(_door, _authority.CertificatePem, certificate, key);
+        await using var agent = SimulatedAgent.Dial(_door, _authorities.Current.CertificatePem, certificate, key);
         await Assert.ThrowsAnyAsync<Exception>(() => agent.Join(SimulatedAgent.Greeting("node1")));
         Assert.Empty(_cluster.Current.Nodes);
     }
@@ -228,15 +229,14 @@ public sealed class AgentLinkTests : IAsyncLifetime
     [Fact]
     public async Task The_plain_door_does_not_lead_to_the_agents_stream()
     {
-        var addresses = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses;
-        using var http = new HttpClient { BaseAddress = new Uri(addresses.Single(a => a.StartsWith("http:", StringComparison.Ordinal))) };
+        using var http = new HttpClient { BaseAddress = new Uri($"http://{_app.Services.GetRequiredService<OpenDoors>().Http}") };
         using var answer = await http.PostAsync("/drover.agent.v1.AgentLink/Connect", null);
         Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
     }
 
     private SimulatedAgent Dial(string node)
     {
-        var (certificate, key) = _authority.Issue(node, [IPAddress.Loopback]);
-        return SimulatedAgent.Dial(_door, _authority.CertificatePem, certificate, key);
+        var (certificate, key) = _authorities.Current.Issue(node, [IPAddress.Loopback]);
+        return SimulatedAgent.Dial(_door, _authorities.Current.CertificatePem, certificate, key);
     }
 }

@@ -16,6 +16,8 @@ public static class NodeCommand
         Cordon("cordon", "Keeps what it runs, takes nothing new", node => $"node {node.Id} keeps what it runs and takes nothing new"),
         Cordon("uncordon", "Takes apps again", node => $"node {node.Id} takes apps again"),
         Drain(),
+        NodeMembership.Token(),
+        NodeMembership.Revoke(),
     };
 
     private static Command Cordon(string verb, string description, Func<NodeView, string> said)

@@ -1,0 +1,200 @@
+using System.Text;
+using System.Text.RegularExpressions;
+using Drover.ControlPlane.Access;
+using Drover.ControlPlane.Marathon;
+using Drover.Core.Trust;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Xunit;
+
+namespace Drover.ControlPlane.Tests.Access;
+
+/// <summary>The HTTP door with tokens, over a real server.</summary>
+public sealed class ApiDoorTests : IAsyncLifetime
+{
+    private const string Admin = "drvt_admin";
+    private TrustPlane _plane = null!;
+
+    public async ValueTask InitializeAsync() => _plane = await TrustPlane.Start(o => o with { RequireToken = true }, Admin);
+
+    public ValueTask DisposeAsync() => _plane.DisposeAsync();
+
+    private async Task<string> Make(string name, string role, int? seconds = null)
+    {
+        var (status, body, _) = await _plane.Send("POST", "/api/v1/tokens", $$"""{"name":"{{name}}","role":"{{role}}","ttlSeconds":{{seconds?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "null"}}}""", $"Bearer {Admin}");
+        Assert.Equal(201, status);
+        return body.GetProperty("secret").GetString()!;
+    }
+
+    public static TheoryData<string> Forms => ["Bearer {0}", "bearer {0}", "token={0}", "Basic {1}"];
+
+    [Theory, MemberData(nameof(Forms))]
+    public async Task A_token_is_taken_in_each_form(string form)
+    {
+        var secret = await Make("ann", "viewer");
+        var basic = Convert.ToBase64String(Encoding.UTF8.GetBytes($"whoever:{secret}"));
+        Assert.Equal(200, (await _plane.Send("GET", "/v2/apps", null, form.Replace("{0}", secret, StringComparison.Ordinal).Replace("{1}", basic, StringComparison.Ordinal))).Status);
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("")]
+    [InlineData("Bearer")]
+    [InlineData("Bearer wrong")]
+    [InlineData("token=")]
+    [InlineData("Basic !!!")]
+    [InlineData("Basic d2hvZXZlcg==")]
+    [InlineData("Digest drvt_admin")]
+    [InlineData("drvt_admin")]
+    public async Task Without_a_good_token_it_is_401_and_says_how(string? header)
+    {
+        var (status, body, whole) = await _plane.Send("POST", "/v2/apps", "{}", header);
+        Assert.Equal(401, status);
+        Assert.Equal(["Bearer", "Basic"], whole.Headers.WwwAuthenticate.Select(w => w.Scheme));
+        Assert.Contains("drover token create", body.GetProperty("remedy").GetString(), StringComparison.Ordinal);
+        Assert.Equal(("anonymous", "POST /v2/apps", "refused"), ((await _plane.Last()).Who, (await _plane.Last()).What, (await _plane.Last()).Outcome));
+    }
+
+    [Fact]
+    public async Task A_role_that_is_too_small_is_403_and_names_the_one_that_is_needed()
+    {
+        var (viewer, worker) = (await Make("vic", "viewer"), await Make("oli", "operator"));
+        var (status, body, _) = await _plane.Send("POST", "/v2/apps", "{}", $"Bearer {viewer}");
+        Assert.Equal(403, status);
+        Assert.Contains("this needs the role operator", body.GetProperty("message").GetString(), StringComparison.Ordinal);
+        Assert.Equal(("vic", "viewer", "refused"), ((await _plane.Last()).Who, (await _plane.Last()).Role, (await _plane.Last()).Outcome));
+        (status, body, _) = await _plane.Send("POST", "/api/v1/nodes/tokens", "{}", $"Bearer {worker}");
+        Assert.Equal(403, status);
+        Assert.Contains("this needs the role admin", body.GetProperty("message").GetString(), StringComparison.Ordinal);
+        Assert.Empty(_plane.Book.State.Joins);
+        Assert.Equal(422, (await _plane.Send("POST", "/v2/apps", "{}", $"Bearer {worker}")).Status);
+    }
+
+    [Theory]
+    [InlineData("POST", "//api//v1/nodes/tokens")]
+    [InlineData("POST", "/API/V1/Nodes/Tokens")]
+    [InlineData("POST", "/api/v1/nodes%2Ftokens")]
+    [InlineData("POST", "/api/v1/nodes/tokens/")]
+    [InlineData("GET", "/api/v1/./audit")]
+    [InlineData("PUT", "/api/v1/something/new")]
+    public async Task Another_spelling_of_a_path_opens_nothing(string method, string path)
+    {
+        var worker = await Make("oli", "operator");
+        Assert.Equal(403, (await _plane.Send(method, path, method == "GET" ? null : "{}", $"Bearer {worker}")).Status);
+    }
+
+    [Fact]
+    public async Task A_token_ends_when_it_runs_out_or_is_revoked_and_its_secret_is_nowhere()
+    {
+        var (brief, kept) = (await Make("brief", "viewer", 60), await Make("kept", "viewer"));
+        Assert.Equal(200, (await _plane.Send("GET", "/v2/apps", null, $"Bearer {brief}")).Status);
+        _plane.Time.Advance(TimeSpan.FromSeconds(61));
+        Assert.Equal(401, (await _plane.Send("GET", "/v2/apps", null, $"Bearer {brief}")).Status);
+        Assert.Equal(204, (await _plane.Send("DELETE", "/api/v1/tokens/kept", null, $"Bearer {Admin}")).Status);
+        Assert.Equal(401, (await _plane.Send("GET", "/v2/apps", null, $"Bearer {kept}")).Status);
+        Assert.Equal(404, (await _plane.Send("DELETE", "/api/v1/tokens/kept", null, $"Bearer {Admin}")).Status);
+        var stored = Encoding.UTF8.GetString((await _plane.Store.Get("trust/state", default))!.Value.Span);
+        var (_, list, _) = await _plane.Send("GET", "/api/v1/tokens", null, $"Bearer {Admin}");
+        foreach (var text in new[] { stored, list.GetRawText(), await File.ReadAllTextAsync(_plane.Folder.Audit) })
+            foreach (var secret in new[] { brief, kept, Admin }) Assert.DoesNotContain(secret, text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_last_admin_cannot_be_locked_out()
+    {
+        Assert.Equal(409, (await _plane.Send("DELETE", "/api/v1/tokens/admin", null, $"Bearer {Admin}")).Status);
+        var other = await Make("root2", "admin");
+        Assert.Equal(204, (await _plane.Send("DELETE", "/api/v1/tokens/admin", null, $"Bearer {other}")).Status);
+    }
+
+    [Theory]
+    [InlineData("""{"name":"a/b","role":"viewer"}""", 422)]
+    [InlineData("""{"name":"..","role":"viewer"}""", 422)]
+    [InlineData("""{"name":"a b","role":"viewer"}""", 422)]
+    [InlineData("""{"role":"viewer"}""", 422)]
+    [InlineData("""{"name":"a","role":"root"}""", 422)]
+    [InlineData("""{"name":"a","role":"2"}""", 422)]
+    [InlineData("""{"name":"a"}""", 422)]
+    [InlineData("""{"name":"admin","role":"viewer"}""", 422)]
+    [InlineData("""{"name":"a","role":"viewer","ttlSeconds":0}""", 422)]
+    [InlineData("""{"name":"a","role":"viewer","ttlSeconds":-5}""", 422)]
+    [InlineData("""{"name":"a","role":"viewer","ttlSeconds":99999999999999}""", 422)]
+    [InlineData("""{"name":"a","role":"viewer","ttlSeconds":"x"}""", 400)]
+    [InlineData("""[]""", 400)]
+    [InlineData("", 400)]
+    public async Task What_is_no_token_to_make_is_refused_and_nothing_changes(string body, int expected)
+    {
+        var before = _plane.Book.State;
+        Assert.Equal(expected, (await _plane.Send("POST", "/api/v1/tokens", body, $"Bearer {Admin}")).Status);
+        Assert.Same(before, _plane.Book.State);
+    }
+
+    [Fact]
+    public async Task Every_change_is_in_the_log_before_it_is_answered_and_reading_is_not()
+    {
+        await _plane.Send("GET", "/v2/apps", null, $"Bearer {Admin}");
+        Assert.Empty(await _plane.Audit.Tail(9, default));
+        await _plane.Send("POST", "/v2/apps", """{"id":"a","container":{"type":"DOCKER","docker":{"image":"busybox"}}}""", $"Bearer {Admin}");
+        await _plane.Send("POST", "/api/v1/moves", """{"app":"/nowhere","to":"node1"}""", $"Bearer {Admin}");
+        await _plane.Send("PATCH", "/ping", null, $"Bearer {Admin}");
+        Assert.Equal([("admin", "POST /v2/apps", "201"), ("admin", "POST /api/v1/moves", "404"), ("admin", "PATCH /ping", "405")], (await _plane.Audit.Tail(9, default)).Select(e => (e.Who, e.What, e.Outcome)));
+        var (_, verdict, _) = await _plane.Send("GET", "/api/v1/audit/verify", null, $"Bearer {Admin}");
+        Assert.True(verdict.GetProperty("ok").GetBoolean());
+    }
+
+    [Fact]
+    public async Task Ping_and_the_authority_are_for_everybody()
+    {
+        Assert.Equal(200, (await _plane.Send("GET", "/ping")).Status);
+        Assert.Contains("BEGIN CERTIFICATE", (await _plane.Send("GET", "/api/v1/ca")).Body.GetProperty("pem").GetString(), StringComparison.Ordinal);
+    }
+
+    /// <summary>Every endpoint the server maps, and behind the two that take any path every path they say there is, with every method they do not answer 404 or 405.</summary>
+    [Fact]
+    public async Task Every_route_has_its_role_in_the_table()
+    {
+        var missing = new List<string>();
+        var paths = new List<string>();
+        foreach (var endpoint in _plane.App.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>())
+        {
+            if (endpoint.Metadata.GetMetadata<Listeners.ForAgents>() is not null) continue;
+            var pattern = endpoint.RoutePattern.RawText!;
+            if (pattern is "/api/v1/{**path}" or "{**path}" || pattern.Contains("unimplemented", StringComparison.Ordinal)) continue;
+            paths.Add(pattern);
+            foreach (var method in endpoint.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods ?? ["GET", "POST"])
+                if (RouteTable.Find(method, pattern) is null) missing.Add($"{method} {pattern}");
+        }
+        Assert.Contains("/api/v1/tokens/{name}", paths);
+        var said = await _plane.Send("GET", "/api/v1/nothing", null, $"Bearer {Admin}");
+        string[] mine = [.. Regex.Matches(said.Body.GetProperty("remedy").GetString()!, @"[a-z/{][\w/{}]+").Select(m => m.Value).Where(w => w is not ("there" or "is")).Select(w => w.StartsWith('/') ? w : $"/api/v1/{w}")];
+        string[] theirs = [.. MarathonRoutes.There.Split(", ").Where(p => p != "/api/v1")];
+        Assert.True(mine.Length > 8 && theirs.Length > 10);
+        foreach (var path in mine.Concat(theirs).Concat(["/v2/queue/{id}/delay"]))
+        {
+            foreach (var method in new[] { "GET", "POST", "PUT", "PATCH", "DELETE" })
+            {
+                // 404 without a body of its own: no such thing by that name, and the route is there.
+                var real = path.Replace("{id}", "x", StringComparison.Ordinal).Replace("{task}", "x", StringComparison.Ordinal).Replace("{name}", "x", StringComparison.Ordinal);
+                if (path.EndsWith("events", StringComparison.Ordinal) && method == "GET") continue;
+                if ((await _plane.Send(method, real, method == "GET" ? null : "{}", $"Bearer {Admin}")).Status == 405) continue;
+                if (RouteTable.Find(method, real) is null) missing.Add($"{method} {path}");
+            }
+        }
+        Assert.Empty(missing);
+    }
+
+    [Fact]
+    public async Task An_open_door_asks_nobody_and_still_keeps_to_the_role_of_who_says_who_he_is()
+    {
+        await using var open = await TrustPlane.Start();
+        Assert.Equal(201, (await open.Send("POST", "/api/v1/tokens", """{"name":"vic","role":"viewer"}""")).Status);
+        Assert.Equal(("anonymous", "POST /api/v1/tokens", "201"), ((await open.Last()).Who, (await open.Last()).What, (await open.Last()).Outcome));
+        await open.Give(open.Book, "max", ApiRole.Viewer, "drvt_max");
+        Assert.Equal(403, (await open.Send("POST", "/api/v1/tokens", "{}", "Bearer drvt_max")).Status);
+        Assert.Equal(200, (await open.Send("GET", "/v2/apps", null, "Bearer of nothing known")).Status);
+    }
+
+    [Fact]
+    public async Task Where_tokens_are_asked_for_it_does_not_start_without_an_admin() =>
+        Assert.Contains("drover-control init", (await Assert.ThrowsAsync<InvalidOperationException>(() => TrustPlane.Start(o => o with { RequireToken = true }))).Message, StringComparison.Ordinal);
+}
