@@ -39,15 +39,24 @@ public static class MoveDrawing
 
     private static Table Rounds(MoveView move)
     {
-        var table = Screen.Table("round", "", "bytes", "rate", "app writes", "took", "predicted delta", "predicted stop");
+        string[] columns = Screen.Wide ? ["round", "", "bytes", "rate", "app writes", "took", "predicted delta", "predicted stop"] : ["round", "", "bytes", "rate", "took", "predicted stop"];
+        var table = Screen.Table(columns);
         var most = Math.Max(1, move.Rounds.Select(r => r.Bytes).Append(move.Progress is { } p ? Math.Max(p.Bytes, p.BytesExpected) : 0).Max());
         foreach (var round in move.Rounds)
-            table.AddRow(round.Final ? "final" : round.Number.ToString(CultureInfo.InvariantCulture), $"[green]{Bar(round.Bytes, most)}[/]", Screen.Bytes(round.Bytes),
-                Screen.Rate(round.SendMs > 0 ? (long)(round.Bytes / round.SendMs * 1000) : 0),
-                Screen.Rate((long)(round.DirtyBytesPerSecond ?? 0)), Screen.Ms(round.Ms), round.PredictedDeltaBytes is { } delta ? Screen.Bytes(delta) : "-", Screen.Ms(round.PredictedStopMs));
+        {
+            var rate = Screen.Rate(round.SendMs > 0 ? (long)(round.Bytes / round.SendMs * 1000) : 0);
+            Row(table, round.Final ? "final" : round.Number.ToString(CultureInfo.InvariantCulture), $"[green]{Bar(round.Bytes, most)}[/]", round.Bytes, rate,
+                Screen.Rate((long)(round.DirtyBytesPerSecond ?? 0)), Screen.Ms(round.Ms), round.PredictedDeltaBytes is { } delta ? Screen.Bytes(delta) : "-", round.PredictedStopMs);
+        }
         if (move.Progress is { } now && move.EndedAt is null && move.Rounds.All(r => r.Number != now.Round))
-            table.AddRow(now.Round.ToString(CultureInfo.InvariantCulture), $"[blue]{Bar(now.Bytes, most)}[/]", Screen.Bytes(now.Bytes), Screen.Rate(now.BytesPerSecond), "", Left(now), "", Screen.Ms(now.PredictedStopMs));
+            Row(table, now.Round.ToString(CultureInfo.InvariantCulture), $"[blue]{Bar(now.Bytes, most)}[/]", now.Bytes, Screen.Rate(now.BytesPerSecond), "", Left(now), "", now.PredictedStopMs);
         return table;
+    }
+
+    private static void Row(Table table, string number, string bar, long bytes, string rate, string writes, string took, string delta, double? stop)
+    {
+        if (Screen.Wide) table.AddRow(number, bar, Screen.Bytes(bytes), rate, writes, took, delta, Screen.Ms(stop));
+        else table.AddRow(number, bar, Screen.Bytes(bytes), rate, took, Screen.Ms(stop));
     }
 
     private static string Now(ProgressView progress) =>

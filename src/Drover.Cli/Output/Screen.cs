@@ -13,7 +13,10 @@ public static class Screen
     public const int Unbroken = 1000;
 
     /// <summary>Cells of a bar, so that what is drawn anew in place fits the terminal's lines.</summary>
-    public static int BarWidth => Terminal ? Math.Clamp(Console.WindowWidth - 58, 6, 40) : 40;
+    public static int BarWidth => Terminal ? Math.Clamp(Console.WindowWidth - (Wide ? 90 : 58), 6, 40) : 40;
+
+    /// <summary>Room for what is good to know and not needed at a glance.</summary>
+    public static bool Wide => !Terminal || Console.WindowWidth >= 120;
 
     public static bool Terminal => !Console.IsOutputRedirected;
 

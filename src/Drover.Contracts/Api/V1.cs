@@ -22,7 +22,11 @@ public sealed record NodesView(IReadOnlyList<NodeView> Nodes);
 /// <summary>GET /api/v1/nodes/{id}</summary>
 public sealed record NodeView(
     string Id, string Hostname, string Address, bool Connected, DateTimeOffset Since, bool Cordoned, IReadOnlyDictionary<string, string> Attributes,
-    ResourcesView Total, ResourcesView Used, long PoolTotalBytes, long PoolFreeBytes, long AgentMemoryBytes, string AgentVersion, IReadOnlyList<string> Tasks, IReadOnlyList<string> Volumes);
+    ResourcesView Total, ResourcesView Used, long PoolTotalBytes, long PoolFreeBytes, long AgentMemoryBytes, string AgentVersion, IReadOnlyList<string> Tasks, IReadOnlyList<string> Volumes)
+{
+    /// <summary>`Draining`, `Stopped`, `Done`; null: it was never drained.</summary>
+    public string? Drain { get; init; }
+}
 
 public sealed record ResourcesView(double Cpus, double Mem, double Disk, string Ports);
 

@@ -8,7 +8,7 @@ using Drover.Core;
 namespace Drover.Agent.Containers.Docker;
 
 /// <summary>Holds containers back: slower, or still. What is in place is read from the engine each time, so that an agent that was killed takes it off as well as the one that put it there.</summary>
-internal sealed class DockerRestraint(DockerClient docker)
+internal sealed class DockerRestraint(DockerClient docker, TimeProvider time)
 {
     private const long Period = 100_000;
     /// <summary>The engine refuses less than a millisecond.</summary>
@@ -16,6 +16,8 @@ internal sealed class DockerRestraint(DockerClient docker)
     private const long NoQuota = -1;
     private const double Half = 0.5;
     private const int FreezeAttempts = 5;
+    /// <summary>A process that waits for a lost disk cannot be frozen, and the others must not stand still for it.</summary>
+    private static readonly TimeSpan FreezeLimit = TimeSpan.FromSeconds(5);
 
     /// <summary>Processor time and not disk bandwidth: with cgroups of the first version the engine's disk limits reach direct writes alone, and a database's go through the page cache.</summary>
     public async Task<ContainerOutcome> Throttle(TaskId task, CancellationToken cancel)
@@ -40,13 +42,19 @@ internal sealed class DockerRestraint(DockerClient docker)
 
     public async Task<ContainerOutcome> Freeze(TaskId task, CancellationToken cancel)
     {
+        using var limit = new CancellationTokenSource(FreezeLimit, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
         for (var attempt = 1; ; attempt++)
         {
             try
             {
-                var there = await docker.Containers.InspectContainerAsync(ContainerNames.Of(task.Value), cancel);
-                if (there.State is not { Paused: true }) await docker.Containers.PauseContainerAsync(ContainerNames.Of(task.Value), cancel);
+                var there = await docker.Containers.InspectContainerAsync(ContainerNames.Of(task.Value), either.Token);
+                if (there.State is not { Paused: true }) await docker.Containers.PauseContainerAsync(ContainerNames.Of(task.Value), either.Token);
                 return ContainerOutcome.Done;
+            }
+            catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancel.IsCancellationRequested)
+            {
+                return new(ContainerOutcomeKind.Failed, $"not all its processes stood still within {FreezeLimit.TotalSeconds:0} s: one of them waits for something it cannot leave (a disk, a network file system)");
             }
             // A group whose processes come and go quickly now and then escapes the engine's freeze, which then thaws it and says so: the next one takes it.
             catch (DockerApiException e) when (e.StatusCode == HttpStatusCode.InternalServerError && attempt < FreezeAttempts) { continue; }

@@ -24,7 +24,7 @@ public sealed class DockerRuntime : IContainerRuntime, IDisposable
         _networks = networks;
         _time = time;
         _images = new DockerImages(_docker);
-        _restraint = new DockerRestraint(_docker);
+        _restraint = new DockerRestraint(_docker, time);
     }
 
     public void Dispose() => _docker.Dispose();
