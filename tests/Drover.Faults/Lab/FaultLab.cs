@@ -96,7 +96,9 @@ public sealed class FaultLab : IAsyncDisposable
         using var body = new StringContent("{}", Encoding.UTF8, "application/json");
         using var begun = await _http.PostAsync($"/api/v1/nodes/{from}/drain", body, cancel);
         if (!begun.IsSuccessStatusCode) throw new LabException($"the drain of {from} was refused: {await begun.Content.ReadAsStringAsync(cancel)}");
-        await Until($"{from} to be empty", TimeSpan.FromSeconds(60), async () => await SeeVolume(cancel) is { Primary: { } at } && at != from, cancel);
+        DrainView? seen = null;
+        await Until($"{from} to be empty", TimeSpan.FromSeconds(60), async () => (seen = await Get($"/api/v1/nodes/{from}/drain", ApiJson.Default.DrainView, cancel)) is { State: "Done" }, cancel,
+            () => $"{seen?.State}, waits for {seen?.WaitsFor ?? "nothing"}");
         using var back = await _http.PostAsync($"/api/v1/nodes/{from}/uncordon", null, cancel);
         if (!back.IsSuccessStatusCode) throw new LabException($"{from} was not taken into service again: {await back.Content.ReadAsStringAsync(cancel)}");
     }
