@@ -94,6 +94,10 @@ public sealed class HostCommands : IHostCommands
         {
             if (!_process.HasExited) Kill();
             await _process.WaitForExitAsync(CancellationToken.None);
+            // The runtime leaves pipes that were handed out to the collector: three a program, until it comes by.
+            await Input.DisposeAsync();
+            await Output.DisposeAsync();
+            _process.StandardError.Dispose();
             _process.Dispose();
         }
 
