@@ -25,7 +25,8 @@ package() { installed "$1" || missing+=("$1"); }
 program() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
 
 command -v dpkg-query >/dev/null || fail "this is not Debian: install docker, btrfs-progs, debootstrap, iproute2, iptables, nftables, util-linux, nodejs, npm, chromium, curl, jq yourself"
-for name in btrfs-progs e2fsprogs debootstrap iproute2 iptables nftables util-linux procps ca-certificates git; do package "$name"; done
+# busybox-static: the containers of the tests are made of it.
+for name in btrfs-progs e2fsprogs busybox-static debootstrap iproute2 iptables nftables util-linux procps ca-certificates git; do package "$name"; done
 program dockerd docker.io
 program curl curl
 program jq jq
