@@ -29,10 +29,16 @@ public sealed class LeaseKeeper(NodeLease lease, NodeBook book, Reconciler recon
             for (var looks = 1; await timer.WaitForNextTickAsync(stoppingToken); looks++)
             {
                 await Look(stoppingToken);
-                if (looks % LooksBetweenTidying == 0) Tidy();
+                if (looks % LooksBetweenTidying == 0) TidyUp();
             }
         }
         finally { lease.Gained -= reconciler.WakeAll; }
+    }
+
+    private void TidyUp()
+    {
+        try { Tidy(); }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { log.LogWarning("The guard's list could not be shortened, which is tried again: {Error}", e.Message); }
     }
 
     /// <summary>One look: the guard lives, and no writer runs past its time.</summary>

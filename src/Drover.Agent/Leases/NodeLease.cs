@@ -63,8 +63,10 @@ public sealed class NodeLease : IWriteRight
                     lock (_gate)
                     {
                         var could = _held.MayStart(_clock.Now) && !_stopping;
-                        _held = _held.Granted(TimeSpan.FromMicroseconds(grant.AskedAtUs), new(TimeSpan.FromMilliseconds(grant.LengthMs)));
-                        Share(_state with { EndsAt = _held.EndsAt!.Value, Length = _held.Terms.Length });
+                        var next = _held.Granted(TimeSpan.FromMicroseconds(grant.AskedAtUs), new(TimeSpan.FromMilliseconds(grant.LengthMs)));
+                        // Where the guard cannot be told (the disk is full), the agent has no longer lease either, and stops its writers with their grace before the guard would kill them.
+                        Share(_state with { EndsAt = next.EndsAt!.Value, Length = next.Terms.Length });
+                        _held = next;
                         gained = !could && _held.MayStart(_clock.Now);
                         if (gained) _stopping = false;
                     }

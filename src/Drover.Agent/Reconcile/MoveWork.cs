@@ -228,7 +228,8 @@ public sealed class MoveWork(
             // The source holds the live data and serves again. At the target everything may go only where this move brought the first copy
             // (nothing to keep), nothing was ever live and nothing else lies here: a snapshot this move did not bring may be the last copy there is.
             var everything = !unwind.Source && volume.Keep.Length == 0 && here is { HasLive: false } && here.Snapshots.All(s => volume.Drop.Contains(s.Name.Value));
-            if (here is not null) await Drop(volume, live: false, everything, cancel);
+            // What nobody can explain was there before this move, which could bring nothing beside it.
+            if (here is { ForeignTrace: null }) await Drop(volume, live: false, everything, cancel);
             await TellVolume(name, cancel);
         }
         if (unwind.Source && unwind.TaskId.Length > 0) await Thawed(new(unwind.TaskId), unwind.Volumes, cancel);

@@ -85,7 +85,14 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
         // One that goes on had its place before, and would be dropped while it waits.
         using var slot = await parts.Queue.Enter(hello.Urgent || _receptions.IsOf(KeyOf(hello, admission)), place => { if (hello.Resume) _ = TellPlace(place, cancel); }, cancel);
         var parked = await _receptions.Resume(KeyOf(hello, admission), hello);
-        var here = await _driver.Inspect(volume, cancel);
+        ReplicaView? here;
+        try { here = await _driver.Inspect(volume, cancel); }
+        catch (Exception) when (parked is { CanGoOn: true })
+        {
+            // It would wait for ever, with its program and its place, if nothing came back for it.
+            _receptions.Park(parked);
+            throw;
+        }
         if (Refusal(hello, here) is { } refused)
         {
             await _receptions.Drop(volume, new IOException(refused.Error));

@@ -24,13 +24,16 @@ internal static class Mounts
     /// <summary>Whether just this data is mounted there.</summary>
     public static bool Shows(string path, string live) => IsMounted(path) && Native.PlaceOf(path) is { } place && place == Native.PlaceOf(live);
 
-    /// <summary>Takes writing away from every mount of this namespace that shows just this data. False when there is none, or a file is open for writing through one.</summary>
+    /// <summary>Takes writing away from every mount of this namespace that shows just this data. False when there is none, or a file is open for writing through one; the others are read-only all the same.</summary>
     public static bool MakeReadOnly(string live)
     {
         var wanted = Native.PlaceOf(live);
         var showing = File.ReadLines("/proc/self/mountinfo").Select(line => line.Split(' ', 6)).Where(words => words.Length > 4).Select(words => words[4])
             .Where(path => path != live && Native.PlaceOf(path) == wanted).ToList();
-        return wanted is not null && showing.Count > 0 && showing.All(path => Native.SetMountReadOnly(path, true) == 0);
+        var all = wanted is not null && showing.Count > 0;
+        // One that refuses must not leave the next ones writable.
+        foreach (var path in showing) all &= Native.SetMountReadOnly(path, true) == 0;
+        return all;
     }
 
     public static void Bind(string live, string path)

@@ -37,8 +37,9 @@ public sealed record HeldLease(LeaseTerms Terms, TimeSpan? AskedAt)
     public TimeSpan? StopAt => AskedAt + Terms.StopAfter;
     public TimeSpan? EndsAt => AskedAt + Terms.Length;
 
-    /// <summary>Grants may arrive late and in any order: an older one takes nothing away.</summary>
-    public HeldLease Granted(TimeSpan askedAt, LeaseTerms terms) => AskedAt is { } known && known + Terms.Length > askedAt + terms.Length ? this : new(terms, askedAt);
+    /// <summary>Grants may arrive late and in any order: one that was asked for earlier takes nothing away. A newer one counts also where it is shorter: the control plane
+    /// goes by its newest terms, and the node only stops sooner.</summary>
+    public HeldLease Granted(TimeSpan askedAt, LeaseTerms terms) => AskedAt is { } known && known >= askedAt ? this : new(terms, askedAt);
 
     /// <summary>Writers may be started.</summary>
     public bool MayStart(TimeSpan now) => StopAt is { } stop && now < stop;

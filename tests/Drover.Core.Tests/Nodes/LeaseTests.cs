@@ -66,6 +66,15 @@ public sealed class LeaseTests
     }
 
     [Fact]
+    public void A_newer_grant_counts_also_where_leases_became_shorter()
+    {
+        var held = HeldLease.None.Granted(TimeSpan.FromSeconds(100), new(TimeSpan.FromHours(1))).Granted(TimeSpan.FromSeconds(1000), new(TimeSpan.FromMinutes(1)));
+        Assert.Equal(TimeSpan.FromSeconds(1060), held.EndsAt);
+        // The next is granted in time: without the shorter one it would have been ignored until the longer had nearly ended.
+        Assert.Equal(TimeSpan.FromSeconds(1080), held.Granted(TimeSpan.FromSeconds(1020), new(TimeSpan.FromMinutes(1))).EndsAt);
+    }
+
+    [Fact]
     public void A_control_plane_that_starts_waits_a_whole_lease_of_the_longest_there_may_be()
     {
         var grants = new LeaseGrants(new LeaseTerms(TimeSpan.FromSeconds(10)), TimeSpan.Zero) { Before = new LeaseTerms(TimeSpan.FromSeconds(100)) };

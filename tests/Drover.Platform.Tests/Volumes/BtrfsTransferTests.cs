@@ -186,6 +186,8 @@ public sealed class BtrfsTransferTests(ITestOutputHelper output)
         await pool.Driver.Recover(default);
         Assert.Equal(VolumeOutcomeKind.Conflict, (await pool.Driver.CreateEmpty(Db, new(1), default)).Kind);
         Assert.NotNull((await pool.Driver.Inspect(Db, default))!.ForeignTrace);
+        // Not even where everything is to go: an undone move asks for that where it brought the first copy.
+        Assert.Equal(VolumeOutcomeKind.Conflict, (await pool.Driver.Remove(Db, new([], Live: true, new(9), Everything: true), default)).Kind);
         Assert.Equal(before, pool.Contents(Db, new(1)));
     }
 

@@ -60,13 +60,14 @@ public sealed partial class BtrfsDriver
 
     public async Task<IIncoming> Receive(VolumeName volume, SnapshotName snapshot, SnapshotName? from, StreamFormat format, PipeReader stream, CancellationToken cancel)
     {
-        Abilities.Require(format, Name);
-        var folder = Folder(volume);
-        if (Named(snapshot) is { } badName) throw new ArgumentException(badName.Message, nameof(snapshot));
-        var parent = from is { } name ? folder.FindSnapshot(name) ?? throw new BaseUnusable($"snapshot {name} of volume {volume} is not here") : (SubvolumeInfo?)null;
-        var attempt = new Incoming(this, folder, snapshot, chance.NewGuid().ToString("N"));
+        Incoming? attempt = null;
         try
         {
+            Abilities.Require(format, Name);
+            var folder = Folder(volume);
+            if (Named(snapshot) is { } badName) throw new ArgumentException(badName.Message, nameof(snapshot));
+            var parent = from is { } name ? folder.FindSnapshot(name) ?? throw new BaseUnusable($"snapshot {name} of volume {volume} is not here") : (SubvolumeInfo?)null;
+            attempt = new Incoming(this, folder, snapshot, chance.NewGuid().ToString("N"));
             await Task.Run(attempt.Prepare, cancel);
             if (format == StreamFormat.Tree1) await ReceiveTree(attempt, parent is null ? null : folder.SnapshotData(from!.Value), parent, stream, cancel);
             else await RunReceive(attempt, stream, cancel);
@@ -75,8 +76,9 @@ public sealed partial class BtrfsDriver
         }
         catch (Exception e)
         {
+            // Whatever failed: whoever feeds the stream must not wait for a reader that is gone.
             await stream.CompleteAsync();
-            await attempt.DisposeAsync();
+            if (attempt is not null) await attempt.DisposeAsync();
             if (e is Win32Exception { NativeErrorCode: Trees.TreeCalls.NoSpace or Trees.TreeCalls.OverQuota }) throw new IOException($"the pool at {_pool} is full: make room, then repeat ({e.Message})", e);
             throw;
         }

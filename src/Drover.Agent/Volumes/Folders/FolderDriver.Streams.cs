@@ -77,14 +77,15 @@ public sealed partial class FolderDriver
 
     public async Task<IIncoming> Receive(VolumeName volume, SnapshotName snapshot, SnapshotName? from, StreamFormat format, PipeReader stream, CancellationToken cancel)
     {
-        Abilities.Require(format, Name);
-        var folder = Folder(volume);
-        if (Named(snapshot) is { } badName) throw new ArgumentException(badName.Message, nameof(snapshot));
         using var reading = _reading.Begin(volume, from is { } used ? [used] : []);
-        var basis = from is { } name ? Source(folder, name) ?? throw new BaseUnusable($"snapshot {name} of volume {volume} is not here") : null;
-        var attempt = NewAttempt(folder, snapshot);
+        Attempt? attempt = null;
         try
         {
+            Abilities.Require(format, Name);
+            var folder = Folder(volume);
+            if (Named(snapshot) is { } badName) throw new ArgumentException(badName.Message, nameof(snapshot));
+            var basis = from is { } name ? Source(folder, name) ?? throw new BaseUnusable($"snapshot {name} of volume {volume} is not here") : null;
+            attempt = NewAttempt(folder, snapshot);
             await Task.Run(attempt.Prepare, cancel);
             await Task.Run(() => attempt.Fill(stream, basis, cancel), cancel);
             await stream.CompleteAsync();
@@ -92,8 +93,9 @@ public sealed partial class FolderDriver
         }
         catch (Exception e)
         {
+            // Whatever failed: whoever feeds the stream must not wait for a reader that is gone.
             await stream.CompleteAsync();
-            await attempt.DisposeAsync();
+            if (attempt is not null) await attempt.DisposeAsync();
             if (e is Win32Exception { NativeErrorCode: TreeCalls.NoSpace or TreeCalls.OverQuota }) throw new IOException($"the pool at {_pool} is full: make room, then repeat ({e.Message})", e);
             throw;
         }

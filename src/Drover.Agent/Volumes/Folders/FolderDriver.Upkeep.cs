@@ -36,8 +36,10 @@ public sealed partial class FolderDriver
     public async Task<VolumeOutcome> Remove(VolumeName volume, Removal what, CancellationToken cancel) => await Alone(volume, folder =>
     {
         var ledger = folder.ReadLedger();
+        // Data that no ledger explains is somebody's, and not this volume's to remove: also when everything of it goes.
+        if (ledger is null && folder.ForeignTrace() is { } foreign) return VolumeOutcome.Conflict(foreign);
         if (what.Everything) return RemoveEverything(folder);
-        if (ledger is null) return folder.ForeignTrace() is { } foreign ? VolumeOutcome.Conflict(foreign) : VolumeOutcome.Done;
+        if (ledger is null) return VolumeOutcome.Done;
         var goes = what.Live && ledger.Live && ledger.Epoch < what.OlderThan;
         var staysLive = ledger.Live && !goes && Directory.Exists(folder.Live(ledger.Epoch));
         var here = folder.AllSnapshots();

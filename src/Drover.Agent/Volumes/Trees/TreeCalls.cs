@@ -13,6 +13,7 @@ namespace Drover.Agent.Volumes.Trees;
 internal static unsafe partial class TreeCalls
 {
     public const int NoEntry = 2, Exists = 17, NoSpace = 28, OverQuota = 122, TooManyLinks = 31, NoData = 61, NotSupported = 95, CrossDevice = 18, NotThisKind = 25, Invalid = 22;
+    private const int NotAFolder = 20, TooManyLinksOnTheWay = 40;
     private const int NoFollowAt = 0x100, RemoveFolderAt = 0x200;
     private const int OpenRead = 0, OpenWriteNew = 2 | 0x40 | 0x80, OpenBoth = 2, OpenFolderFlag = 0x10000, OpenNoFollow = 0x20000, OpenCloseOnExec = 0x80000, OpenNonBlocking = 0x800;
     private const int SeekData = 3;
@@ -30,7 +31,9 @@ internal static unsafe partial class TreeCalls
     public static SafeFileHandle? OpenFolder(SafeFileHandle parent, byte[] name)
     {
         var folder = OpenAt(Number(parent), name, OpenFolderFlag | OpenNoFollow | OpenCloseOnExec, 0);
-        return folder.IsInvalid ? null : folder;
+        if (!folder.IsInvalid) return folder;
+        // Anything else (a damaged disk, no more handles) must not pass for an absent folder: a copy would lack what is in it.
+        return Marshal.GetLastPInvokeError() is NoEntry or NotAFolder or TooManyLinksOnTheWay ? null : throw Failed("open the folder", name);
     }
 
     /// <summary>Null when it is gone.</summary>

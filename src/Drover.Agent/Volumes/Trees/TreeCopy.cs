@@ -44,8 +44,8 @@ internal static class TreeCopy
 
         private void Folder(SafeFileHandle from, SafeFileHandle target, byte[] name, byte[] path)
         {
-            using var inside = TreeCalls.OpenFolder(from, name);
-            if (inside is null) return;
+            // Copied are snapshots, where nothing goes away by itself.
+            using var inside = TreeCalls.OpenFolder(from, name) ?? throw new IOException($"the folder '{RawName.Text(path)}' went away while it was copied: the snapshot was removed or is damaged");
             TreeCalls.MakeFolder(target, name);
             using var made = TreeCalls.OpenFolder(target, name) ?? throw TreeCalls.Failed("open", name);
             Inside(inside, made, path);

@@ -10,11 +10,13 @@ internal static class TreeSize
     public static long Of(string root)
     {
         using var folder = TreeCalls.OpenRoot(root);
-        return Of(folder, []) + (TreeCalls.Find(folder, RawName.Here)?.Blocks ?? 0) * BytesOfBlock;
+        return Of(folder, [], 0) + (TreeCalls.Find(folder, RawName.Here)?.Blocks ?? 0) * BytesOfBlock;
     }
 
-    private static long Of(SafeFileHandle folder, HashSet<(ulong, ulong)> counted)
+    private static long Of(SafeFileHandle folder, HashSet<(ulong, ulong)> counted, int depth)
     {
+        // Deeper ones are refused when they are to be sent; an app that makes them must not end the agent.
+        if (depth > TreeFormat.Deepest) return 0;
         long sum = 0;
         foreach (var name in TreeCalls.Names(folder))
         {
@@ -22,7 +24,7 @@ internal static class TreeSize
             sum += entry.Blocks * BytesOfBlock;
             if (entry.Kind != EntryKind.Folder) continue;
             using var inside = TreeCalls.OpenFolder(folder, name);
-            if (inside is not null) sum += Of(inside, counted);
+            if (inside is not null) sum += Of(inside, counted, depth + 1);
         }
         return sum;
     }
