@@ -36,17 +36,20 @@ public sealed class VolumeWork(Orders orders, NodeBook book, IVolumeDriver volum
         // Safe: the driver makes nothing where a trace of the volume lies that this epoch does not follow, and puts older live data away, never over.
         LiveOrder order = make.Source.Length == 0 ? new LiveOrder.Empty(name, epoch)
             : make.Source == make.Name ? new LiveOrder.OfSnapshot(name, epoch, from) : new LiveOrder.CloneOf(name, epoch, new(make.Source), from);
+        var isNew = make.Source != make.Name && await volumes.Inspect(name, cancel) is null;
         Ensure(make.Name, await volumes.Make(order, cancel));
-        if (make.SizeBytes > 0) await Limit(make, name, epoch, cancel);
+        if (make.SizeBytes > 0) await Limit(make, name, epoch, isNew, cancel);
         await Tell(name, cancel);
         return new StepResult();
     }
 
-    private async Task Limit(MakeVolume make, VolumeName name, Epoch epoch, CancellationToken cancel)
+    private async Task Limit(MakeVolume make, VolumeName name, Epoch epoch, bool isNew, CancellationToken cancel)
     {
         var limited = await volumes.Resize(name, new ByteCount(make.SizeBytes), epoch, cancel);
         // A restore is past its commit: an app that waits for a limit that this node, or what the snapshot holds, does not allow would wait for ever.
         if (make.Source == make.Name && limited.Kind is (VolumeOutcomeKind.Unable or VolumeOutcomeKind.Conflict)) return;
+        // Safe: nothing of this name was here when this step began, its lock is held since, and no container had it; what it was cloned from stays. Left here it would bar its name.
+        if (!limited.Ok && isNew) Ensure(make.Name, await volumes.Remove(name, new Removal([], Live: false, epoch, Everything: true), cancel));
         Ensure(make.Name, limited);
     }
 

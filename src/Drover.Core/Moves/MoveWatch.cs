@@ -39,7 +39,8 @@ public static class MoveWatch
     public static bool IsLost(ClusterState state, Move move, NodeId node, DateTimeOffset now, DateTimeOffset knownSince) =>
         AwaySince(state, node, knownSince) is { } since && now - since >= MoveMachine.AwayLimit(move);
 
-    private static DateTimeOffset? AwaySince(ClusterState state, NodeId node, DateTimeOffset knownSince)
+    /// <summary>Null: it is connected.</summary>
+    public static DateTimeOffset? AwaySince(ClusterState state, NodeId node, DateTimeOffset knownSince)
     {
         if (!state.Presence.TryGetValue(node, out var presence)) return knownSince;
         if (presence.Connected) return null;

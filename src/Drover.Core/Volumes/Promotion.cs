@@ -55,14 +55,15 @@ public static class Promotion
             Standbys = volume.Standbys.Where(s => s.Node != wish.To).ToEquatableList(),
             Forks = volume.Forks.Add(new Fork(primary, volume.Epoch, ForkName(volume.Epoch), now, Kept: false)),
         };
-        IEnumerable<ClusterChange> changes = [new ClusterChange.PutVolume(promoted), .. Instances(state, wish.Volume, primary)];
+        var given = GivenUp(state, wish.Volume, primary, now);
+        IEnumerable<ClusterChange> changes = [.. given.Changes, new ClusterChange.PutVolume(promoted), .. Instances(state, wish.Volume, primary)];
         var apps = state.InstancesOn(primary).Where(i => Uses(i, wish.Volume)).Select(i => i.App).Distinct();
         var after = state.Apply(changes);
         return Decision.Of<PromotionAnswer>(new PromotionAnswer.Done(promoted, primary, standby, loss), [.. changes, .. apps.SelectMany(app => Addressing.Follow(after, app))],
-            new ClusterEvent("volume.promoted", wish.Volume.Value, $"volume {wish.Volume} is on {wish.To} at epoch {promoted.Epoch}, of snapshot {standby.Snapshot}: {loss}")
+            [.. given.Events, new ClusterEvent("volume.promoted", wish.Volume.Value, $"volume {wish.Volume} is on {wish.To} at epoch {promoted.Epoch}, of snapshot {standby.Snapshot}: {loss}")
             {
                 Volume = wish.Volume, Node = wish.To, App = volume.Holder,
-            });
+            }]);
     }
 
     private static PromotionAnswer.Refused? Refusal(ClusterState state, PromotionWish wish, NodeId primary)
@@ -72,7 +73,7 @@ public static class Promotion
         if (volume.Primary != primary) return new(PromotionFault.NotNow, "volume", $"volume '{wish.Volume}' has just changed its primary", "look with: drover volumes");
         if (primary == wish.To) return new(PromotionFault.NotNow, "to", $"volume '{wish.Volume}' is on '{wish.To}' already, at epoch {volume.Epoch}", "nothing is to be done");
         if (state.OpenMoveOf(wish.Volume) is { } move) return new(PromotionFault.NotNow, "volume", $"move {move.Id} of volume '{wish.Volume}' is {move.State}", "wait for its end; it is undone when a node stays away");
-        if (state.OpenOperationOf(wish.Volume) is { } work && work.ChangesOwnership)
+        if (state.OpenOperationOf(wish.Volume) is { } work && work.ChangesOwnership && !WaitsForLost(state, work, primary))
             return new(PromotionFault.NotNow, "volume", $"{work.Named} of volume '{wish.Volume}' is under way", $"wait for its end: drover volume show {wish.Volume}");
         if (volume.DeletedAt is not null) return new(PromotionFault.Impossible, "volume", $"volume '{wish.Volume}' was deleted", $"give it back first: drover volume undelete {wish.Volume}");
         if (state.IsConnected(primary))
@@ -82,6 +83,17 @@ public static class Promotion
             return new(PromotionFault.Impossible, "to", $"'{wish.To}' has no complete copy of volume '{wish.Volume}'",
                 volume.Standbys.Count == 0 ? $"no node has: bring '{primary}' back" : $"name one that has: {string.Join(", ", volume.Standbys.Select(s => s.Node.Value))}");
         return null;
+    }
+
+    /// <summary>Work that only the lost primary could take on, and that can be left: it must not keep the volume from its standby.</summary>
+    private static bool WaitsForLost(ClusterState state, VolumeOperation work, NodeId primary) =>
+        VolumeMachine.MayGiveUp(work) && VolumeMachine.Step(state, work).Node == primary;
+
+    private static (IEnumerable<ClusterChange> Changes, IEnumerable<ClusterEvent> Events) GivenUp(ClusterState state, VolumeName volume, NodeId primary, DateTimeOffset now)
+    {
+        if (state.OpenOperationOf(volume) is not { } work || !WaitsForLost(state, work, primary)) return ([], []);
+        var ended = VolumeMachine.Take(state, work, new VolumeEvent.Failed(Moves.StepFailure.Operator, $"node '{primary}' is lost, and the volume's standby took its place"), now);
+        return (ended.Changes, ended.Events);
     }
 
     private static string Loss(Volume volume, Standby standby, NodeId primary) => string.Create(CultureInfo.InvariantCulture,

@@ -25,7 +25,7 @@ public static class VolumeMachine
             (_, VolumeStage.Taking) => new VolumeStep.Take(node, name, epoch, OnNode(operation.Snapshot)!.Value, null),
             (_, VolumeStage.Resizing) => new VolumeStep.Resize(node, name, epoch, operation.Size),
             (_, VolumeStage.Checking) => new VolumeStep.Check(volume!.Primary!.Value, name, epoch),
-            // Safe: a prune comes here only when the primary has just said that its data is there; a purge only when its volume was deleted and its time is over or a person said its name.
+            // Safe: a prune is run here only by who has just heard of the primary that its data is there; a purge only when its volume was deleted and its time is over or a person said its name.
             (VolumeVerb.Prune, _) or (VolumeVerb.Purge, _) => new VolumeStep.Drop(node, name, epoch, [], Whole: true),
             _ => new VolumeStep.Drop(node, name, epoch, operation.Drops.Select(VolumeSnapshots.OnNode).ToEquatableList(), Whole: false),
         };
@@ -54,7 +54,7 @@ public static class VolumeMachine
                 Put(Taken(volume, operation, operation.Safety!.Value, SnapshotOrigin.BeforeRestore, size, now) with { Epoch = volume.Epoch.Next, Base = OnNode(operation.Snapshot) })),
             (VolumeVerb.Clone, VolumeStage.Taking) => Go(operation, VolumeStage.Making, Put(Taken(volume, operation, operation.Snapshot!.Value, SnapshotOrigin.ForClone, size, now))),
             (VolumeVerb.Resize, _) => End(state, operation, now, Put(volume with { Size = operation.Size })),
-            (VolumeVerb.Prune, VolumeStage.Checking) => Go(operation, VolumeStage.Dropping, []),
+            (VolumeVerb.Prune, VolumeStage.Checking) => Go(operation, VolumeStage.Dropping, [], operation.Attempts),
             (VolumeVerb.Prune, _) => End(state, operation, now, Put(volume with { Standbys = volume.Standbys.Where(s => s.Node != operation.Node).ToEquatableList() })),
             (VolumeVerb.Purge, _) when operation.Further.Count > 0 => Go(operation with { Node = operation.Further[0], Further = operation.Further.Skip(1).ToEquatableList() }, VolumeStage.Purging, []),
             (VolumeVerb.Purge, _) => End(state, operation, now, [new ClusterChange.RemoveVolume(volume.Name)]),
@@ -67,7 +67,9 @@ public static class VolumeMachine
         if (Forward(operation) || failed.Kind == StepFailure.Retry && (operation.Stage == VolumeStage.Making || operation.Attempts + 1 < Tries))
         {
             var wait = TimeSpan.FromMilliseconds(Math.Min(10_000, 250 * Math.Pow(2, Math.Min(operation.Attempts, 10))));
-            var again = operation with { Attempts = operation.Attempts + 1, NextAt = now + wait, WaitsFor = $"another attempt: {failed.Message}" };
+            // The primary's word was for the try that failed: it is asked anew, under another number, so that its agent looks again.
+            var stage = operation is { Verb: VolumeVerb.Prune, Stage: VolumeStage.Dropping } ? VolumeStage.Checking : operation.Stage;
+            var again = operation with { Stage = stage, Attempts = operation.Attempts + 1, NextAt = now + wait, WaitsFor = $"another attempt: {failed.Message}" };
             return Decision.Of<VolumeOperation?>(again, [new ClusterChange.PutOperation(again)], Said(again, "volume.operation", $"{again.Named} of volume {again.Volume} waits for {again.WaitsFor}"));
         }
         var ended = operation with { Stage = VolumeStage.Failed, EndedAt = now, WaitsFor = null, NextAt = null, Failure = failed.Message };
@@ -78,16 +80,33 @@ public static class VolumeMachine
     /// <summary>Past its commit: there is only forward.</summary>
     private static bool Forward(VolumeOperation operation) => operation.Verb == VolumeVerb.Purge || operation is { Verb: VolumeVerb.Restore, Stage: VolumeStage.Making };
 
-    /// <summary>The record of a volume that did not come to be. Only what the agent refused to make comes here: nothing lies on a node that would be forgotten.</summary>
+    /// <summary>Not null: the standby is not to be touched, for nobody knows any more that another copy is there.</summary>
+    /// <param name="vouched">The prune as it was when its primary said, just before and to whoever asks here, that it has the data.</param>
+    public static VolumeEvent? Stays(ClusterState state, VolumeOperation operation, VolumeOperation? vouched)
+    {
+        if (operation is not { Verb: VolumeVerb.Prune, Stage: VolumeStage.Dropping }) return null;
+        var both = state.IsConnected(operation.Node) && state.Volumes.GetValueOrDefault(operation.Volume)?.Primary is { } primary && state.IsConnected(primary);
+        return both && operation == vouched ? null : WentAway;
+    }
+
+    public static VolumeEvent WentAway { get; } = new VolumeEvent.Failed(StepFailure.Operator, "a node went away: the standby stays");
+
+    /// <summary>Nothing is begun that cannot be left where it is.</summary>
+    public static bool MayGiveUp(VolumeOperation operation) =>
+        !operation.Ended && !Forward(operation) && operation.Stage != VolumeStage.Making && operation is not { Verb: VolumeVerb.Prune, Stage: VolumeStage.Dropping };
+
+    /// <summary>The record of a volume that did not come to be; the one an app has claimed meanwhile stays its own, and is made where the app is placed. Only what the agent refused to make comes here: nothing lies on a node that would be forgotten.</summary>
     private static ImmutableArray<ClusterChange> Undone(ClusterState state, VolumeOperation operation)
     {
         var made = operation.Verb switch { VolumeVerb.Create => operation.Volume, VolumeVerb.Clone => operation.Target, _ => null };
-        return made is { } name && state.Volumes.ContainsKey(name) ? [new ClusterChange.RemoveVolume(name)] : [];
+        if (made is not { } name || !state.Volumes.TryGetValue(name, out var volume)) return [];
+        return operation.Verb == VolumeVerb.Create && volume.Holder is not null
+            ? Put(volume with { Primary = null, Epoch = Epoch.None, Initialized = false }) : [new ClusterChange.RemoveVolume(name)];
     }
 
-    private static Decision<VolumeOperation?> Go(VolumeOperation operation, VolumeStage stage, ImmutableArray<ClusterChange> changes)
+    private static Decision<VolumeOperation?> Go(VolumeOperation operation, VolumeStage stage, ImmutableArray<ClusterChange> changes, int attempts = 0)
     {
-        var next = operation with { Stage = stage, Attempts = 0, NextAt = null, WaitsFor = null };
+        var next = operation with { Stage = stage, Attempts = attempts, NextAt = null, WaitsFor = null };
         return Decision.Of<VolumeOperation?>(next, [.. changes, new ClusterChange.PutOperation(next)], Said(next, "volume.operation", $"{next.Named} of volume {next.Volume}: {stage}"));
     }
 

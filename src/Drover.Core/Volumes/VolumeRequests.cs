@@ -22,6 +22,7 @@ public static class VolumeRequests
         if (AtRest(state, name, out var volume) is { } refused) return refused;
         var snapshot = given ?? Stamp(now, "snap");
         if (SnapshotNameFault(volume, snapshot) is { } fault) return fault;
+        if (Away(state, volume.Primary!.Value) is { } away) return away;
         return Begin(new VolumeOperation(id, VolumeVerb.Snapshot, name, volume.Primary!.Value, VolumeStage.Taking, now) { Snapshot = new(snapshot), Origin = origin });
     }
 
@@ -29,6 +30,7 @@ public static class VolumeRequests
     {
         if (Present(state, name, out var volume) is { } refused) return refused;
         if (Find(volume, snapshot, out var found) is { } unknown) return unknown;
+        if (Away(state, found.Node) is { } away) return away;
         return Begin(new VolumeOperation(id, VolumeVerb.Drop, name, found.Node, VolumeStage.Dropping, now) { Drops = [snapshot] });
     }
 
@@ -37,6 +39,7 @@ public static class VolumeRequests
         if (AtRest(state, name, out var volume) is { } refused) return refused;
         if (Find(volume, snapshot, out var found) is { } unknown) return unknown;
         if (Apart(volume, found) is { } apart) return apart;
+        if (Away(state, found.Node) is { } away) return away;
         return Begin(new VolumeOperation(id, VolumeVerb.Restore, name, found.Node, VolumeStage.Stopping, now) { Snapshot = snapshot, Safety = new(Stamp(now, "before-restore")) });
     }
 
@@ -52,6 +55,7 @@ public static class VolumeRequests
             // Any node that has it will do: the new volume is then there.
             node = found.Node;
         }
+        if (Away(state, node) is { } away) return away;
         var operation = new VolumeOperation(id, VolumeVerb.Clone, name, node, snapshot is null ? VolumeStage.Taking : VolumeStage.Making, now)
         {
             Target = new(to), Snapshot = snapshot ?? new SnapshotName(Stamp(now, "for-clone")), Size = volume.Size,
@@ -66,6 +70,7 @@ public static class VolumeRequests
         if (AtRest(state, name, out var volume) is { } refused) return refused;
         if (size is { } limit && limit < volume.Used)
             return new Refused(VolumeFault.Impossible, "size", $"volume '{name}' holds {volume.Used}, more than {limit}", "free space in it first, or give a greater size");
+        if (Away(state, volume.Primary!.Value) is { } away) return away;
         return Begin(new VolumeOperation(id, VolumeVerb.Resize, name, volume.Primary!.Value, VolumeStage.Resizing, now) { Size = size });
     }
 
@@ -173,6 +178,10 @@ public static class VolumeRequests
         found = volume.Snapshots.Items.FirstOrDefault(s => s.Name == name)!;
         return found is null ? new(VolumeFault.Unknown, "snapshot", $"volume '{volume.Name}' has no snapshot '{name}'", $"list what there is with: drover volume show {volume.Name}") : null;
     }
+
+    /// <summary>Work that waits for a node that is gone would keep moves and a promotion waiting too.</summary>
+    private static Refused? Away(ClusterState state, NodeId node) => state.IsConnected(node) ? null
+        : new(VolumeFault.NotNow, "name", $"node '{node}', which must do this, is not connected", $"bring it back first: '{node}' in drover nodes");
 
     private static Refused? Apart(Volume volume, VolumeSnapshot snapshot) => snapshot.Node == volume.Primary ? null
         : new(VolumeFault.NotNow, "snapshot", $"snapshot '{snapshot.Name}' is on node '{snapshot.Node}', the volume is on '{volume.Primary}'",

@@ -124,6 +124,21 @@ public sealed class VolumeWorkTests
     }
 
     [Fact]
+    public async Task A_clone_that_cannot_be_limited_leaves_its_name_free_and_one_that_was_there_alone()
+    {
+        await using var rig = await Serving();
+        rig.Volumes.Write(Data, "big", new byte[2 << 20]);
+        await Do(rig, Take("s-good"));
+        Step Clone(string id, long bytes) => new() { StepId = id, MoveId = "o1", MakeVolume = new() { Name = "copy", Epoch = 1, Source = "data", Snapshot = "s-good", SizeBytes = bytes } };
+        Assert.NotEqual("", (await Do(rig, Clone("c1", 1 << 20))).Error);
+        Assert.Null(await rig.Volumes.Inspect(Copy, None));
+        Assert.Single((await rig.Volumes.Inspect(Data, None))!.Snapshots);
+        Assert.Equal("", (await Do(rig, Clone("c2", 4 << 20))).Error);
+        Assert.NotEqual("", (await Do(rig, Clone("c3", 1 << 20))).Error);
+        Assert.True((await rig.Volumes.Inspect(Copy, None))!.HasLive);
+    }
+
+    [Fact]
     public async Task The_whole_of_a_volume_goes_only_when_nobody_runs_with_it_and_no_newer_epoch_is_known()
     {
         await using var rig = await Serving();

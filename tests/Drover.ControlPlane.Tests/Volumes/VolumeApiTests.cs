@@ -78,6 +78,20 @@ public sealed class VolumeApiTests
         Assert.Same(before, doors.Cluster.Current);
     }
 
+    [Theory]
+    [InlineData("POST", "snapshots", "{}"), InlineData("DELETE", "snapshots/good", null), InlineData("POST", "restore", """{"snapshot": "good"}""")]
+    [InlineData("POST", "clone", """{"to": "copy"}"""), InlineData("POST", "resize", """{"size": "1GiB"}""")]
+    public async Task What_a_node_that_is_away_must_do_is_refused_at_once(string method, string path, string? body)
+    {
+        await using var doors = await Doors.Open([.. Doors.RunningMongo(), Free(), new ClusterChange.PutPresence(new(new("node1"), false, Samples.Moment, default, default, default))]);
+        var answer = await doors.Send(method, $"/api/v1/volumes/data/{path}", body);
+        var error = answer.Body.Deserialize(ApiJson.Default.ErrorView)!;
+        Assert.Equal((409, "name"), (answer.Status, error.Field));
+        Assert.Contains("'node1'", error.Message, StringComparison.Ordinal);
+        Assert.Contains("bring it back first", error.Remedy, StringComparison.Ordinal);
+        Assert.Empty(doors.Cluster.Current.OpenOperations);
+    }
+
     [Fact]
     public async Task A_deleted_volume_leaves_the_list_and_comes_back()
     {

@@ -121,6 +121,109 @@ public sealed class VolumeDriverTests : IAsyncLifetime
         Assert.Equal(2, _agents.Asked.Where(a => a.Step.WorkCase == WorkCase.TakeSnapshot).Select(a => a.Step.StepId).Distinct().Count());
     }
 
+    private static readonly NodeId Node2 = new("node2");
+
+    private async Task<OperationId> Prune(VolumeStage stage)
+    {
+        var operation = new VolumeOperation(new("p1"), VolumeVerb.Prune, Data, Node2, stage, Samples.Moment);
+        await _cluster.Decide(s => Decision.Of(true, [new ClusterChange.PutVolume(s.Volumes[Data] with { Standbys = [new(Node2, new("m1-f"), new(1), Samples.Moment)] }), new ClusterChange.PutOperation(operation)]));
+        return operation.Id;
+    }
+
+    private Task Presence(NodeId node, bool connected) =>
+        _cluster.Decide(s => Decision.Of(true, [new ClusterChange.PutPresence(new(node, connected, _cluster.Time.GetUtcNow(), default, default, default))]));
+
+    [Fact]
+    public async Task A_standby_is_dropped_after_its_primary_was_asked()
+    {
+        await Drive();
+        await Until(await Prune(VolumeStage.Checking), VolumeStage.Done);
+        Assert.Equal([(Node1, WorkCase.CheckVolume), (Node2, WorkCase.DropData)], _agents.Asked.Select(a => (a.Node, a.Step.WorkCase)));
+        Assert.Empty(_cluster.Current.Volumes[Data].Standbys);
+    }
+
+    [Fact]
+    public async Task A_drop_that_another_process_asked_for_is_not_done_on_its_word()
+    {
+        var id = await Prune(VolumeStage.Dropping);
+        await Drive();
+        await Until(id, VolumeStage.Failed);
+        Assert.Empty(_agents.Asked);
+        Assert.Single(_cluster.Current.Volumes[Data].Standbys);
+    }
+
+    [Fact]
+    public async Task A_standby_stays_when_its_primary_goes_away_after_its_word()
+    {
+        _agents.Answer = (_, step) => step.WorkCase == WorkCase.CheckVolume ? Said() : null;
+        async Task<StepResult> Said()
+        {
+            await Presence(Node1, connected: false);
+            return new StepResult();
+        }
+        await Drive();
+        await Until(await Prune(VolumeStage.Checking), VolumeStage.Failed);
+        Assert.DoesNotContain(_agents.Asked, a => a.Step.WorkCase == WorkCase.DropData);
+        Assert.Single(_cluster.Current.Volumes[Data].Standbys);
+    }
+
+    [Fact]
+    public async Task A_drop_of_a_standby_is_not_waited_for_longer_than_its_primarys_word_holds()
+    {
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _agents.Answer = (_, step) => step.WorkCase == WorkCase.DropData ? Never(asked) : null;
+        await Drive();
+        var id = await Prune(VolumeStage.Checking);
+        await asked.Task.WaitAsync(TestCluster.Patience);
+        _cluster.Time.Advance(VolumeDriver.WordHolds);
+        Assert.Equal("a node went away: the standby stays", (await Until(id, VolumeStage.Failed)).Operations[id].Failure);
+    }
+
+    private static Task<StepResult> Never(TaskCompletionSource asked)
+    {
+        asked.SetResult();
+        return new TaskCompletionSource<StepResult>().Task;
+    }
+
+    [Theory, InlineData(true), InlineData(false)]
+    public async Task What_may_be_left_is_given_up_when_its_node_stays_away(bool awayBefore)
+    {
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _agents.Answer = (_, _) => Never(asked);
+        var id = await Restore();
+        if (awayBefore) await Presence(Node1, connected: false);
+        await Drive();
+        await asked.Task.WaitAsync(TestCluster.Patience);
+        if (!awayBefore) await Presence(Node1, connected: false);
+        while (!_cluster.Current.Operations[id].Ended)
+        {
+            _cluster.Time.Advance(TimeSpan.FromSeconds(10));
+            await Task.Yield();
+        }
+        Assert.Contains("'node1' is away: nothing was changed", _cluster.Current.Operations[id].Failure, StringComparison.Ordinal);
+        Assert.Equal(new Epoch(1), _cluster.Current.Volumes[Data].Epoch);
+        Assert.Null(VolumeHold.Of(_cluster.Current, _cluster.Current.Instances.Values.Single()));
+    }
+
+    [Fact]
+    public async Task A_node_that_is_there_is_waited_for_however_long_it_works()
+    {
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var gate = new TaskCompletionSource();
+        _agents.Answer = (_, step) =>
+        {
+            if (step.WorkCase != WorkCase.TakeSnapshot) return null;
+            asked.SetResult();
+            return gate.Task.ContinueWith(_ => FakeMoveAgents.Good(step), TaskScheduler.Default);
+        };
+        await Drive();
+        var id = await Restore();
+        await asked.Task.WaitAsync(TestCluster.Patience);
+        _cluster.Time.Advance(VolumeDriver.Patience * 2);
+        gate.SetResult();
+        await Until(id, VolumeStage.Done);
+    }
+
     [Fact]
     public async Task What_a_late_agent_says_of_the_stopped_container_changes_nothing()
     {

@@ -47,6 +47,23 @@ public sealed class PromotionTests
     }
 
     [Fact]
+    public void Work_that_waits_for_the_lost_primary_ends_with_the_promotion_and_other_work_is_waited_for()
+    {
+        var restore = new VolumeOperation(new("o1"), VolumeVerb.Restore, Data, Lost, VolumeStage.Stopping, Given.Noon) { Snapshot = new("good"), Safety = new("before") };
+        foreach (var open in (VolumeOperation[])[restore, restore with { Verb = VolumeVerb.Snapshot, Stage = VolumeStage.Taking }, restore with { Verb = VolumeVerb.Prune, Node = Next, Stage = VolumeStage.Checking }])
+        {
+            var state = State().Apply(new ClusterChange.PutOperation(open));
+            var decision = Decide(state);
+            Assert.IsType<PromotionAnswer.Done>(decision.Outcome);
+            var after = state.Apply(decision.Changes);
+            Assert.Equal((VolumeStage.Failed, Given.Noon.AddMinutes(1), Next), (after.Operations[open.Id].Stage, after.Operations[open.Id].EndedAt, after.Volumes[Data].Primary!.Value));
+            Assert.Contains("'node1' is lost", after.Operations[open.Id].Failure, StringComparison.Ordinal);
+        }
+        foreach (var open in (VolumeOperation[])[restore with { Stage = VolumeStage.Making }, restore with { Verb = VolumeVerb.Prune, Node = Next, Stage = VolumeStage.Dropping }])
+            Assert.Equal(PromotionFault.NotNow, Assert.IsType<PromotionAnswer.Refused>(Decide(State().Apply(new ClusterChange.PutOperation(open))).Outcome).Fault);
+    }
+
+    [Fact]
     public void As_long_as_the_lease_may_live_nothing_is_changed_and_for_how_long_is_said()
     {
         var decision = Decide(State(), left: 12.5);

@@ -169,6 +169,48 @@ public sealed class VolumeMachineTests
         Assert.Equal((VolumeStage.Failed, 1), (state.Operations[Prune.Id].Stage, state.Volumes[Data].Standbys.Count));
     }
 
+    private static ClusterChange Away(NodeId id) => new ClusterChange.PutPresence(new(id, false, Now, default, default, default));
+
+    [Fact]
+    public void A_standby_goes_only_on_a_word_just_heard_while_both_nodes_are_there()
+    {
+        var dropping = Take(State(new ClusterChange.PutOperation(Prune)), Prune, Done);
+        var operation = dropping.Operations[Prune.Id];
+        Assert.Equal(VolumeStage.Dropping, operation.Stage);
+        Assert.Null(VolumeMachine.Stays(dropping, operation, operation));
+        Assert.NotNull(VolumeMachine.Stays(dropping, operation, null));
+        Assert.NotNull(VolumeMachine.Stays(dropping, operation, operation with { Attempts = 1 }));
+        Assert.NotNull(VolumeMachine.Stays(dropping.Apply(Away(A)), operation, operation));
+        Assert.NotNull(VolumeMachine.Stays(dropping.Apply(Away(B)), operation, operation));
+        var failed = Take(dropping, operation, VolumeMachine.WentAway);
+        Assert.Equal((VolumeStage.Failed, 1), (failed.Operations[Prune.Id].Stage, failed.Volumes[Data].Standbys.Count));
+    }
+
+    [Fact]
+    public void A_prune_that_is_tried_again_asks_the_primary_again_and_not_for_ever()
+    {
+        var state = State(new ClusterChange.PutOperation(Prune));
+        for (var tries = 1; !state.Operations[Prune.Id].Ended; tries++)
+        {
+            Assert.True(tries <= VolumeMachine.Tries);
+            Assert.Equal((VolumeStage.Checking, tries - 1), (state.Operations[Prune.Id].Stage, state.Operations[Prune.Id].Attempts));
+            state = Take(state, state.Operations[Prune.Id], Done);
+            state = Take(state, state.Operations[Prune.Id], new VolumeEvent.Failed(StepFailure.Retry, "busy"));
+        }
+        Assert.Equal((VolumeStage.Failed, 1), (state.Operations[Prune.Id].Stage, state.Volumes[Data].Standbys.Count));
+    }
+
+    [Fact]
+    public void A_volume_that_did_not_come_to_be_stays_with_the_app_that_claimed_it_and_is_made_where_that_is_placed()
+    {
+        var (state, operation) = Begin(State(), VolumeRequests.Create(State(), "new", "b", null, new("o1"), Now));
+        var free = Take(state, operation, new VolumeEvent.Failed(StepFailure.Operator, "no"));
+        Assert.False(free.Volumes.ContainsKey(new("new")));
+        state = Take(state.Apply(new ClusterChange.PutVolume(state.Volumes[new("new")] with { Holder = App })), operation, new VolumeEvent.Failed(StepFailure.Operator, "no"));
+        var volume = state.Volumes[new("new")];
+        Assert.Equal((App, null, Epoch.None, false), (volume.Holder!.Value, volume.Primary, volume.Epoch, volume.Initialized));
+    }
+
     [Fact]
     public void A_clone_that_is_refused_leaves_no_volume_behind()
     {

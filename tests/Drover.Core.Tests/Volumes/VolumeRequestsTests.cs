@@ -107,6 +107,24 @@ public sealed class VolumeRequestsTests
     [Fact]
     public void A_limit_below_what_it_holds_is_refused() => Assert.Equal("size", Refused(VolumeRequests.Resize(State(Volume), Data, ByteCount.MiB(50), Id, Now)).Field);
 
+    [Fact]
+    public void What_needs_a_node_that_is_away_is_refused_and_names_it()
+    {
+        var state = State(Volume with { Snapshots = [new(new("good"), A, new(1), Now, default, SnapshotOrigin.Asked)] })
+            .Apply(new ClusterChange.PutPresence(new(A, false, Now, default, default, default)));
+        Assert.All(
+        [
+            VolumeRequests.Snapshot(state, Data, null, SnapshotOrigin.Asked, Id, Now), VolumeRequests.Drop(state, Data, new("good"), Id, Now), VolumeRequests.Restore(state, Data, new("good"), Id, Now),
+            VolumeRequests.Clone(state, Data, "copy", null, Id, Now), VolumeRequests.Clone(state, Data, "copy", new("good"), Id, Now), VolumeRequests.Resize(state, Data, ByteCount.GiB(1), Id, Now),
+        ], (Decision<VolumeAnswer> decision) =>
+        {
+            var refused = Refused(decision);
+            Assert.Equal(VolumeFault.NotNow, refused.Fault);
+            Assert.Contains("'a'", refused.Message, StringComparison.Ordinal);
+            Assert.Contains("bring it back first", refused.Remedy, StringComparison.Ordinal);
+        });
+    }
+
     // ---- Upkeep ----
 
     private static VolumeOperation? Due(ClusterState state, DateTimeOffset now) => VolumeUpkeep.Due(state, StandbyPolicy.Default, Id, now).Outcome;
