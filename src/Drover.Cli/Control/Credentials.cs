@@ -25,6 +25,8 @@ public sealed record Credentials(string? Authorities, string? Pin, string? Token
     /// <summary>The authorities to trust at this address; null: those of this machine.</summary>
     public X509Certificate2Collection? Trusted(Uri control)
     {
+        if (control.Scheme == "http" && !control.IsLoopback && (Token ?? Authorities ?? Pin) is not null)
+            throw new CommandFailure($"{control} is plain HTTP: {(Token is not null ? "everyone on the way could read the token" : "--ca and --ca-pin would say nothing of who answers")}. Give the address as https://{control.Authority}, or leave out the token and the authority (also DROVER_TOKEN, DROVER_CA, DROVER_CA_PIN)", ExitCode.Usage);
         if (control.Scheme != "https" || (Authorities is null && Pin is null)) return null;
         var trusted = new X509Certificate2Collection();
         try { trusted.ImportFromPem(Authorities ?? Pinned(control)); }

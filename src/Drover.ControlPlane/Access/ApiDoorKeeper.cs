@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using Drover.Contracts.Api;
@@ -33,8 +34,25 @@ public sealed class ApiDoorKeeper(ControlPlaneOptions options, TrustBook book, A
                 return;
             }
         }
+        if (least is { } asked && token is null && !options.NeedsToken && Foreign(context.Request))
+        {
+            await Refuse(context, caller, 403, "this request comes from another site", "Use the control plane's own address, or a token", asked, "Origin");
+            return;
+        }
         if (Reads(context.Request.Method)) await next(context);
         else await Audited(context, caller, next);
+    }
+
+    /// <summary>A page of somebody else's, in the browser of one who reaches this door: it says where it is from, or comes by a name that was made to point here.</summary>
+    private bool Foreign(HttpRequest request)
+    {
+        var host = request.Host;
+        if (request.Headers.Origin.ToString() is { Length: > 0 } origin
+            && !(Uri.TryCreate(origin, UriKind.Absolute, out var from) && from.Host.Equals(host.Host, StringComparison.OrdinalIgnoreCase)
+                && from.Port == (host.Port ?? (from.Scheme == Uri.UriSchemeHttps ? 443 : 80)))) return true;
+        // Beyond loopback the names people gave this machine are not known here.
+        return IPAddress.IsLoopback(options.Http.Address) && host.HasValue && !IPAddress.TryParse(host.Host, out _)
+            && !book.State.Names.Append("localhost").Contains(host.Host, StringComparer.OrdinalIgnoreCase);
     }
 
     /// <summary>No answer without a line in the log.</summary>
@@ -43,24 +61,33 @@ public sealed class ApiDoorKeeper(ControlPlaneOptions options, TrustBook book, A
         var written = false;
         context.Response.OnStarting(Write);
         try { await next(context); }
-        finally { await Write(); }
+        catch (Exception e) when (!written)
+        {
+            // The answer is made further out, from the exception: what stands in the response now is not what will be said.
+            await WriteAs(e is OperationCanceledException && context.RequestAborted.IsCancellationRequested ? StatusCodes.Status499ClientClosedRequest
+                : e is BadHttpRequestException bad ? bad.StatusCode : StatusCodes.Status500InternalServerError);
+            throw;
+        }
+        await Write();
 
-        Task Write()
+        Task Write() => WriteAs(context.Response.StatusCode);
+
+        Task WriteAs(int status)
         {
             if (written) return Task.CompletedTask;
             written = true;
             var headers = context.Response.Headers;
             var detail = headers.Location.ToString() is { Length: > 0 } made ? made : headers["Marathon-Deployment-Id"].ToString() is { Length: > 0 } deployment ? $"deployment {deployment}" : "";
             if (detail.Length == 0 && context.Items.TryGetValue(typeof(ErrorView), out var refused)) detail = (string)refused!;
-            return audit.Add(caller.Name, caller.Role, AgentDoorKeeper.AddressOf(context), What(context), context.Response.StatusCode.ToString(CultureInfo.InvariantCulture), detail);
+            return audit.Add(caller.Name, caller.Role, AgentDoorKeeper.AddressOf(context), What(context), status.ToString(CultureInfo.InvariantCulture), detail);
         }
     }
 
-    private async Task Refuse(HttpContext context, Caller caller, int status, string why, string remedy, ApiRole needed)
+    private async Task Refuse(HttpContext context, Caller caller, int status, string why, string remedy, ApiRole needed, string field = "Authorization")
     {
         await audit.Refused(caller.Name, caller.Role, AgentDoorKeeper.AddressOf(context), What(context), $"{status}: {why}");
         if (status == 401) context.Response.Headers.WWWAuthenticate = new(["Bearer realm=\"drover\"", "Basic realm=\"drover\""]);
-        await ApiV1.Refuse(context, status, new ErrorView(status == 401 ? $"{why}; this needs the role {Word(needed)}" : why, "Authorization", remedy));
+        await ApiV1.Refuse(context, status, new ErrorView(status == 401 ? $"{why}; this needs the role {Word(needed)}" : why, field, remedy));
     }
 
     private static bool Reads(string method) => HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsOptions(method);

@@ -28,7 +28,8 @@ public sealed class AuditLog : IDisposable
     {
         var entry = await store.Get(Key, CancellationToken.None);
         var head = entry is null ? AuditHead.Empty : JsonSerializer.Deserialize(entry.Value.Span, AuditJson.Default.AuditHead) ?? AuditHead.Empty;
-        var file = new FileStream(folder.Audit, new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.Read, UnixCreateMode = DataFolder.Secret });
+        // No buffer: what a full disk did not take must not stay behind and be written later.
+        var file = new FileStream(folder.Audit, new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.Read, UnixCreateMode = DataFolder.Secret, BufferSize = 0 });
         return new(store, time, file, Continue(file, head), entry?.Version ?? 0);
     }
 

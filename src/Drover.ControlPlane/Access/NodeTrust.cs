@@ -8,7 +8,7 @@ using Grpc.Core;
 namespace Drover.ControlPlane.Access;
 
 /// <summary>How nodes come in, renew, and are put out. Each is decided, stored and written down before it is answered.</summary>
-public sealed class NodeTrust(TrustBook book, Authorities authorities, AuditLog audit, AgentConnections connections, ControlPlaneOptions options, TimeProvider time) : IDisposable
+public sealed class NodeTrust(TrustBook book, Authorities authorities, AuditLog audit, AgentConnections connections, ICluster cluster, ControlPlaneOptions options, TimeProvider time) : IDisposable
 {
     private readonly SemaphoreSlim _issuing = new(1, 1);
 
@@ -19,11 +19,11 @@ public sealed class NodeTrust(TrustBook book, Authorities authorities, AuditLog 
         try
         {
             var now = time.GetUtcNow();
-            if (TrustRules.WhyNotJoin(book.State, secret, node, CertificateAuthority.ControlPlane, now) is { } why) return (why, null);
+            if (TrustRules.WhyNotJoin(book.State, secret, node, CertificateAuthority.ControlPlane, now, IsNode(node)) is { } why) return (why, null);
             if (KeyIn(request) is not { } key) return (NoKey, null);
             var (certificate, issued) = Sign(key, node);
             // Asked again inside: the token is spent in the same commit that remembers what was issued for it.
-            var refusal = await book.Decide(state => TrustRules.WhyNotJoin(state, secret, node, CertificateAuthority.ControlPlane, now) is { } late
+            var refusal = await book.Decide(state => TrustRules.WhyNotJoin(state, secret, node, CertificateAuthority.ControlPlane, now, IsNode(node)) is { } late
                 ? TrustDecision.Refuse(late) : TrustDecision.Go(TrustRules.Joined(state, secret, node, issued, now)), cancel);
             // A machine that had the name before is out.
             if (refusal is null) connections.End(new(node), $"another machine joined as {node}");
@@ -32,14 +32,14 @@ public sealed class NodeTrust(TrustBook book, Authorities authorities, AuditLog 
         finally { _issuing.Release(); }
     }
 
-    public async Task<(string? Refusal, X509Certificate2? Certificate)> Renew(string node, ReadOnlyMemory<byte> request, CancellationToken cancel)
+    public async Task<(string? Refusal, X509Certificate2? Certificate)> Renew(string node, string serial, ReadOnlyMemory<byte> request, CancellationToken cancel)
     {
         if (KeyIn(request) is not { } key) return (NoKey, null);
         await _issuing.WaitAsync(cancel);
         try
         {
             var (certificate, issued) = Sign(key, node);
-            var refusal = await book.Decide(state => TrustRules.Renewed(state, node, issued, time.GetUtcNow()), cancel);
+            var refusal = await book.Decide(state => TrustRules.Renewed(state, node, serial, issued, time.GetUtcNow()), cancel);
             return (refusal, refusal is null ? certificate : null);
         }
         finally { _issuing.Release(); }
@@ -65,6 +65,8 @@ public sealed class NodeTrust(TrustBook book, Authorities authorities, AuditLog 
     public AuditLog Audit => audit;
 
     public void Dispose() => _issuing.Dispose();
+
+    private bool IsNode(string name) => cluster.Current.Nodes.ContainsKey(new(name));
 
     private const string NoKey = "the certificate request is no signed PKCS#10 of an ECDSA P-256 key";
 
@@ -110,8 +112,9 @@ public sealed class TrustService(NodeTrust trust, TrustBook book, IHostApplicati
     public override async Task<RenewReply> Renew(RenewRequest request, ServerCallContext context)
     {
         var http = context.GetHttpContext();
-        var node = Access.Authorities.NameOf(http.Connection.ClientCertificate!);
-        var (refusal, certificate) = await trust.Renew(node, request.CertificateRequest.Memory, context.CancellationToken);
+        var shown = http.Connection.ClientCertificate!;
+        var node = Access.Authorities.NameOf(shown);
+        var (refusal, certificate) = await trust.Renew(node, shown.SerialNumber, request.CertificateRequest.Memory, context.CancellationToken);
         if (certificate is null) throw new RpcException(new Status(StatusCode.PermissionDenied, refusal!));
         await trust.Audit.Add(node, "node", AgentDoorKeeper.AddressOf(http), "node renew", "done", $"certificate {certificate.SerialNumber} until {certificate.NotAfter.ToUniversalTime():u}");
         return new() { CertificatePem = certificate.ExportCertificatePem() };

@@ -23,21 +23,25 @@ public sealed record AgentLinkOptions(string Cluster, string TicketKeyPem, long 
 
 /// <summary>The agents' end of the control plane: one stream a node, orders down as commits make them, observations up into decisions.</summary>
 public sealed partial class AgentLinkService(
-    ICluster cluster, AgentConnections connections, LeaseBook leases, AuditLog audit, AgentLinkOptions options, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<AgentLinkService> log)
+    ICluster cluster, AgentConnections connections, LeaseBook leases, Authorities authorities, AuditLog audit, AgentLinkOptions options, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<AgentLinkService> log)
     : AgentLink.AgentLinkBase
 {
     /// <summary>Heartbeats that may be missed.</summary>
     private const int Misses = 3;
+    private static readonly TimeSpan HelloTime = TimeSpan.FromSeconds(10);
 
     public override async Task Connect(IAsyncStreamReader<FromAgent> requestStream, IServerStreamWriter<ToAgent> responseStream, ServerCallContext context)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
         var hello = await Greeting(requestStream, context, limit.Token);
+        StillTrusted(context);
         await Seat(hello, limit.Token);
         using var session = new AgentSession(new NodeId(hello.Node), limit.Token) { Heard = time.GetUtcNow() };
         connections.Begin(session);
         try
         {
+            // Again: a revocation that came before Begin did not find this session to end it.
+            StillTrusted(context);
             // Watched before the state is read: no commit falls between the first orders and the changes.
             var commits = cluster.Watch(session.Ended);
             await cluster.Decide(state => AgentObservations.Greeted(state, hello, leases.Longest, time.GetUtcNow()), session.Ended);
@@ -176,9 +180,9 @@ public sealed partial class AgentLinkService(
         throw Refused(StatusCode.AlreadyExists, refused.Why);
     }
 
-    private static async Task<Hello> Greeting(IAsyncStreamReader<FromAgent> incoming, ServerCallContext context, CancellationToken cancel)
+    private async Task<Hello> Greeting(IAsyncStreamReader<FromAgent> incoming, ServerCallContext context, CancellationToken cancel)
     {
-        if (!await incoming.MoveNext(cancel) || incoming.Current.Hello is not { } hello) throw Refused(StatusCode.InvalidArgument, "the first message must be Hello");
+        if (!await First(incoming, cancel) || incoming.Current.Hello is not { } hello) throw Refused(StatusCode.InvalidArgument, "the first message must be Hello");
         var name = context.GetHttpContext().Connection.ClientCertificate?.GetNameInfo(X509NameType.SimpleName, forIssuer: false);
         if (name is null || name != hello.Node)
             throw Refused(StatusCode.PermissionDenied, $"this certificate is of '{name}', not of node '{hello.Node}': join with a token of `drover node token --name {hello.Node}`, or start the agent with --node {name}");
@@ -186,6 +190,25 @@ public sealed partial class AgentLinkService(
         if (!IPAddress.TryParse(hello.Address, out var address) || address.AddressFamily != AddressFamily.InterNetwork)
             throw Refused(StatusCode.InvalidArgument, $"address '{hello.Address}' is no IPv4 address: start the agent with --address and one that the other nodes reach");
         return hello;
+    }
+
+    /// <summary>Whoever opens streams and says nothing must not hold them, nor say who he is long after he was checked.</summary>
+    private async Task<bool> First(IAsyncStreamReader<FromAgent> incoming, CancellationToken cancel)
+    {
+        using var patience = new CancellationTokenSource(HelloTime, time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel, patience.Token);
+        try { return await incoming.MoveNext(limit.Token); }
+        catch (Exception e) when (e is OperationCanceledException or IOException && patience.IsCancellationRequested && !cancel.IsCancellationRequested)
+        {
+            throw Refused(StatusCode.DeadlineExceeded, $"no Hello came within {HelloTime.TotalSeconds:0} s: connect again");
+        }
+    }
+
+    /// <summary>The door's keeper looked when the stream was opened; that may be a while ago.</summary>
+    private void StillTrusted(ServerCallContext context)
+    {
+        var certificate = context.GetHttpContext().Connection.ClientCertificate;
+        if ((certificate is null ? "no certificate was shown" : authorities.WhyNot(certificate)) is { } why) throw Refused(StatusCode.PermissionDenied, why);
     }
 
     private static RpcException Refused(StatusCode code, string why) => new(new Status(code, why));

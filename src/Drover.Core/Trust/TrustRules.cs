@@ -62,7 +62,8 @@ public static class TrustRules
     }
 
     /// <summary>Null: this secret lets this name in.</summary>
-    public static string? WhyNotJoin(TrustState state, string secret, string node, string reserved, DateTimeOffset now)
+    /// <param name="isNode">The cluster has a node of this name, with what was placed there.</param>
+    public static string? WhyNotJoin(TrustState state, string secret, string node, string reserved, DateTimeOffset now, bool isNode = false)
     {
         if (state.Joins.FirstOrDefault(j => j.Hash == Secrets.Hash(secret)) is not { } token) return "the join token is not one of this cluster: make one with `drover node token`";
         if (token.UsedBy is { } by) return $"the join token was used already, by {by}: make another with `drover node token`";
@@ -70,8 +71,8 @@ public static class TrustRules
         if (NameFault(node) is { } fault) return $"name '{Shown(node)}': {fault}";
         if (node == reserved) return $"name '{node}' is the control plane's own: choose another with --name";
         if (token.Node is { } only && only != node) return $"the join token is for node {only}, not for {node}: join with --name {only}";
-        // Otherwise whoever holds any token could take a node's place.
-        if (token.Node is null && state.Node(node) is { Revoked: false } there && there.Issued.Any(i => i.NotAfter > now))
+        // Otherwise whoever holds any token could take a node's place, also that of one that was away until its certificate ran out.
+        if (token.Node is null && (isNode || state.Node(node) is { Revoked: false }))
             return $"name '{node}' is a node's already: to replace it make a token for it with `drover node token --name {node}`; else choose another with --name";
         return null;
     }
@@ -89,10 +90,12 @@ public static class TrustRules
         }, now);
     }
 
-    public static TrustDecision Renewed(TrustState state, string node, IssuedCertificate issued, DateTimeOffset now)
+    /// <param name="serial">Of the certificate that asks.</param>
+    public static TrustDecision Renewed(TrustState state, string node, string serial, IssuedCertificate issued, DateTimeOffset now)
     {
         var here = state.Node(node) ?? new NodeIdentity(node, [], false);
-        if (here.Revoked) return TrustDecision.Refuse($"node {node} was revoked: join it anew with a token of `drover node token --name {node}`");
+        // Asked in the commit: a connection may be older than the revocation, or than another machine's joining with the name.
+        if (state.WhyRevoked(node, serial) is { } why) return TrustDecision.Refuse($"{why}: join it anew with a token of `drover node token --name {node}`");
         var alive = here.Issued.Where(i => i.NotAfter > now).ToImmutableArray();
         if (alive.Length >= MostIssued) return TrustDecision.Refuse($"node {node} has {MostIssued} certificates that have not run out: wait until one has, and see why it renews so often");
         return TrustDecision.Go(Prune(state with { Nodes = [.. state.Nodes.Where(n => n.Node != node), here with { Issued = alive.Add(issued) }] }, now));

@@ -89,6 +89,19 @@ public sealed class CredentialsTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("token", null, null)]
+    [InlineData(null, "pem", null)]
+    [InlineData(null, null, "pin")]
+    public void Over_plain_http_to_another_machine_nothing_is_told_and_nothing_ignored(string? token, string? authorities, string? pin)
+    {
+        var failure = Assert.Throws<CommandFailure>(() => new ControlClient(new Uri("http://192.0.2.1:8080"), new(authorities, pin, token)));
+        Assert.Contains("https://192.0.2.1:8080", failure.Message, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Usage, failure.ExitCode);
+        using var here = new ControlClient(new Uri("http://127.0.0.1:8080"), new(authorities, pin, token));
+        using var bare = new ControlClient(new Uri("http://192.0.2.1:8080"));
+    }
+
+    [Theory]
     [InlineData("90s", 90)]
     [InlineData("30m", 1800)]
     [InlineData("12h", 43200)]

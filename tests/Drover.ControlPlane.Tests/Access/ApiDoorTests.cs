@@ -2,6 +2,7 @@ using System.Text;
 using Drover.ControlPlane.Access;
 using Drover.ControlPlane.Marathon;
 using Drover.Core.Trust;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;
@@ -193,6 +194,41 @@ public sealed class ApiDoorTests : IAsyncLifetime
         await open.Give(open.Book, "max", ApiRole.Viewer, "drvt_max");
         Assert.Equal(403, (await open.Send("POST", "/api/v1/tokens", "{}", "Bearer drvt_max")).Status);
         Assert.Equal(200, (await open.Send("GET", "/v2/apps", null, "Bearer of nothing known")).Status);
+    }
+
+    [Theory]
+    [InlineData("http://evil.example", null, 403)]
+    [InlineData("null", null, 403)]
+    [InlineData("http://127.0.0.1:1", null, 403)]
+    [InlineData(null, "evil.example", 403)]
+    [InlineData("http://evil.example:80", "evil.example", 403)]
+    [InlineData(null, null, 201)]
+    [InlineData("own", null, 201)]
+    [InlineData("http://localhost:99", "LocalHost:99", 201)]
+    [InlineData("http://[::1]", "[::1]:80", 201)]
+    public async Task An_open_door_is_not_opened_from_another_site(string? origin, string? host, int expected)
+    {
+        await using var open = await TrustPlane.Start();
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/api/v1/tokens") { Content = new StringContent("""{"name":"vic","role":"viewer"}""", Encoding.UTF8, "text/plain") };
+        if (origin is not null) request.Headers.Add("Origin", origin == "own" ? $"http://{open.Http.BaseAddress!.Authority}" : origin);
+        if (host is not null) request.Headers.Host = host;
+        using var response = await open.Http.SendAsync(request);
+        Assert.Equal(expected, (int)response.StatusCode);
+        Assert.Equal(expected == 201 ? 1 : 0, open.Book.State.Tokens.Length);
+        if (expected == 403) Assert.Contains("from another site", (await open.Last()).Detail, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false, "500")]
+    [InlineData(true, "499")]
+    public async Task What_failed_is_written_down_as_failed(bool gone, string outcome)
+    {
+        var context = new DefaultHttpContext { RequestAborted = new CancellationToken(gone) };
+        context.Request.Method = "POST";
+        context.Request.Path = "/v2/apps";
+        context.Request.Headers.Authorization = $"Bearer {Admin}";
+        await Assert.ThrowsAnyAsync<Exception>(() => _plane.Get<ApiDoorKeeper>().Pass(context, _ => throw (gone ? new OperationCanceledException() : new IOException("the disk is full"))));
+        Assert.Equal(("admin", "POST /v2/apps", outcome), ((await _plane.Last()).Who, (await _plane.Last()).What, (await _plane.Last()).Outcome));
     }
 
     [Fact]

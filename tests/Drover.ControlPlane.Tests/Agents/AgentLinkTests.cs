@@ -1,4 +1,5 @@
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using Drover.Contracts.Agent;
 using Drover.ControlPlane.Access;
 using Drover.ControlPlane.Agents;
@@ -9,6 +10,7 @@ using Drover.Core.Volumes;
 using Drover.Testing;
 using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -57,6 +59,68 @@ public sealed class AgentLinkTests : IAsyncLifetime
         await _app.DisposeAsync();
         await _cluster.DisposeAsync();
         _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task Who_opens_a_stream_and_says_nothing_is_let_go()
+    {
+        await using var agent = Dial("node1");
+        var heard = agent.Hear(ToAgent.KindOneofCase.Welcome);
+        // The server begins to wait at some moment of its own; after that the next step of the clock ends it.
+        while (!heard.IsCompleted)
+        {
+            _cluster.Time.Advance(TimeSpan.FromSeconds(10));
+            await Task.Yield();
+        }
+        var refused = await Assert.ThrowsAsync<RpcException>(() => heard);
+        Assert.Equal(StatusCode.DeadlineExceeded, refused.StatusCode);
+        Assert.Contains("no Hello came", refused.Status.Detail, StringComparison.Ordinal);
+        Assert.Empty(_cluster.Current.Nodes);
+    }
+
+    [Fact]
+    public async Task A_stream_that_was_opened_before_a_revocation_does_not_get_in_after_it()
+    {
+        var (pem, key) = _authorities.Current.Issue("node1", []);
+        using var own = X509Certificate2.CreateFromPem(pem, key);
+        var context = new DefaultHttpContext();
+        context.Connection.ClientCertificate = own;
+        var trust = _app.Services.GetRequiredService<NodeTrust>();
+        var link = ActivatorUtilities.CreateInstance<AgentLinkService>(_app.Services);
+        var late = new Late(async () => Assert.Null(await trust.Revoke("node1", default)), new FromAgent { Hello = SimulatedAgent.Greeting("node1") });
+        var refused = await Assert.ThrowsAsync<RpcException>(() => link.Connect(late, null!, new Call(context)));
+        Assert.Equal((StatusCode.PermissionDenied, "node node1 was revoked"), (refused.StatusCode, refused.Status.Detail));
+        Assert.Empty(_cluster.Current.Nodes);
+    }
+
+    /// <summary>Something happens between the opening of the stream and its first message.</summary>
+    private sealed class Late(Func<Task> before, FromAgent first) : IAsyncStreamReader<FromAgent>
+    {
+        public FromAgent Current => first;
+
+        public async Task<bool> MoveNext(CancellationToken cancellationToken)
+        {
+            await before();
+            return true;
+        }
+    }
+
+    private sealed class Call : ServerCallContext
+    {
+        public Call(HttpContext http) => UserState["__HttpContext"] = http;
+
+        protected override string MethodCore => "Connect";
+        protected override string HostCore => "";
+        protected override string PeerCore => "";
+        protected override DateTime DeadlineCore => DateTime.MaxValue;
+        protected override Metadata RequestHeadersCore { get; } = [];
+        protected override CancellationToken CancellationTokenCore => default;
+        protected override Metadata ResponseTrailersCore { get; } = [];
+        protected override Status StatusCore { get; set; }
+        protected override WriteOptions? WriteOptionsCore { get; set; }
+        protected override AuthContext AuthContextCore { get; } = new(null, []);
+        protected override ContextPropagationToken CreatePropagationTokenCore(ContextPropagationOptions? options) => throw new NotSupportedException();
+        protected override Task WriteResponseHeadersAsyncCore(Metadata responseHeaders) => Task.CompletedTask;
     }
 
     [Fact]

@@ -44,6 +44,22 @@ public sealed class TrustRulesTests
         var replaced = Joined(With("s3", "node1", state), "s3", "node1", "A2");
         Assert.NotNull(replaced.WhyRevoked("node1", "A1"));
         Assert.Null(replaced.WhyRevoked("node1", "A2"));
+        // The machine that was replaced cannot renew its way back in; the one that replaced it can.
+        Assert.Contains("A1 of node1 was revoked", TrustRules.Renewed(replaced, "node1", "A1", new("A3", 1, Now.AddHours(24)), Now).Refusal, StringComparison.Ordinal);
+        Assert.NotNull(TrustRules.Renewed(replaced, "node1", "A2", new("A3", 1, Now.AddHours(24)), Now).Next);
+    }
+
+    [Fact]
+    public void A_free_token_cannot_take_a_name_whose_certificate_ran_out_nor_one_of_the_clusters_nodes()
+    {
+        var state = Joined(With("s1"), "s1", "node1", "A1");
+        var later = Now.AddDays(30);
+        TrustState Invite(string secret, string? node) => TrustRules.AddJoin(state, new(Secrets.Hash(secret), node, later, later.AddHours(1), null), later).Next!;
+        Assert.Contains("is a node's already", TrustRules.WhyNotJoin(Invite("s2", null), "s2", "node1", "drover-control", later), StringComparison.Ordinal);
+        Assert.Null(TrustRules.WhyNotJoin(Invite("s2", "node1"), "s2", "node1", "drover-control", later));
+        Assert.Null(TrustRules.WhyNotJoin(Invite("s2", null), "s2", "node2", "drover-control", later));
+        Assert.Contains("is a node's already", TrustRules.WhyNotJoin(Invite("s2", null), "s2", "node2", "drover-control", later, isNode: true), StringComparison.Ordinal);
+        Assert.Null(TrustRules.WhyNotJoin(Invite("s2", "node2"), "s2", "node2", "drover-control", later, isNode: true));
     }
 
     [Fact]
@@ -53,7 +69,7 @@ public sealed class TrustRulesTests
         state = TrustRules.Revoke(state, "node1", Now).Next!;
         Assert.NotNull(state.WhyRevoked("node1", "A1"));
         Assert.NotNull(state.WhyRevoked("node1", "never seen"));
-        Assert.Contains("was revoked", TrustRules.Renewed(state, "node1", new("A2", 1, Now.AddHours(24)), Now).Refusal, StringComparison.Ordinal);
+        Assert.Contains("was revoked", TrustRules.Renewed(state, "node1", "A0", new("A2", 1, Now.AddHours(24)), Now).Refusal, StringComparison.Ordinal);
         state = Joined(With("s2", null, state), "s2", "node1", "A3");
         Assert.Equal((true, false), (state.WhyRevoked("node1", "A1") is not null, state.WhyRevoked("node1", "A3") is not null));
     }
@@ -62,10 +78,10 @@ public sealed class TrustRulesTests
     public void What_is_remembered_stays_bounded()
     {
         var state = Joined(With("s1"), "s1", "node1", "A0");
-        for (var i = 1; i < TrustRules.MostIssued; i++) state = TrustRules.Renewed(state, "node1", new($"A{i}", 1, Now.AddHours(24)), Now).Next!;
-        Assert.NotNull(TrustRules.Renewed(state, "node1", new("more", 1, Now.AddHours(24)), Now).Refusal);
+        for (var i = 1; i < TrustRules.MostIssued; i++) state = TrustRules.Renewed(state, "node1", "A0", new($"A{i}", 1, Now.AddHours(24)), Now).Next!;
+        Assert.NotNull(TrustRules.Renewed(state, "node1", "A0", new("more", 1, Now.AddHours(24)), Now).Refusal);
         var later = Now.AddHours(25);
-        state = TrustRules.Renewed(state, "node1", new("B", 1, later.AddHours(24)), later).Next!;
+        state = TrustRules.Renewed(state, "node1", "A0", new("B", 1, later.AddHours(24)), later).Next!;
         Assert.Single(state.Node("node1")!.Issued);
         state = TrustRules.Revoke(state, "node1", later).Next!;
         Assert.Single(state.Revoked);
@@ -85,7 +101,7 @@ public sealed class TrustRulesTests
         // Run out or revoked: it does not hold up the others.
         Assert.NotNull(TrustRules.FinishRotation(state, false, Now.AddHours(25)).Next);
         Assert.NotNull(TrustRules.FinishRotation(TrustRules.Revoke(state, "node1", Now).Next!, false, Now).Next);
-        state = TrustRules.Renewed(state, "node1", new("A2", 2, Now.AddHours(24)), Now).Next!;
+        state = TrustRules.Renewed(state, "node1", "A0", new("A2", 2, Now.AddHours(24)), Now).Next!;
         Assert.Null(TrustRules.FinishRotation(state, false, Now).Next!.OldAuthority);
     }
 }
