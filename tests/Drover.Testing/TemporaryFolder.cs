@@ -7,5 +7,19 @@ public sealed class TemporaryFolder : IDisposable
 
     public string File(string name) => System.IO.Path.Combine(Path, name);
 
-    public void Dispose() => Directory.Delete(Path, recursive: true);
+    /// <summary>What was used may be at its last write still: a file that appears meanwhile goes with the next try.</summary>
+    public void Dispose()
+    {
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                Directory.Delete(Path, recursive: true);
+                return;
+            }
+            catch (IOException) when (tries < MostTries) { /* once more */ }
+        }
+    }
+
+    private const int MostTries = 20;
 }
