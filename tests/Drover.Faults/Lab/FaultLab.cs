@@ -244,10 +244,19 @@ public sealed class FaultLab : IAsyncDisposable
 
     public async Task<MoveView> Begin(string to, CancellationToken cancel)
     {
-        using var answer = await _http.PostAsJsonAsync("/api/v1/moves", new MoveRequest(App, to, null, false, 0), ApiJson.Default.MoveRequest, cancel);
-        var text = await answer.Content.ReadAsStringAsync(cancel);
-        return answer.IsSuccessStatusCode ? JsonSerializer.Deserialize(text, ApiJson.Default.MoveView)! : throw new LabException($"the move was refused: {text}");
+        var begun = Time.GetTimestamp();
+        while (true)
+        {
+            using var answer = await _http.PostAsJsonAsync("/api/v1/moves", new MoveRequest(App, to, null, false, 0), ApiJson.Default.MoveRequest, cancel);
+            var text = await answer.Content.ReadAsStringAsync(cancel);
+            if (answer.IsSuccessStatusCode) return JsonSerializer.Deserialize(text, ApiJson.Default.MoveView)!;
+            // What a node last told of its pool may be from before room was made there: it tells anew within seconds.
+            if (!text.Contains("the pool has", StringComparison.Ordinal) || Time.GetElapsedTime(begun) > RoomKnownIn) throw new LabException($"the move was refused: {text}");
+            await Task.Delay(TimeSpan.FromMilliseconds(500), Time, cancel);
+        }
     }
+
+    private static readonly TimeSpan RoomKnownIn = TimeSpan.FromSeconds(60);
 
     /// <summary>Null: no answer just now.</summary>
     private async Task<T?> Get<T>(string path, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> shape, CancellationToken cancel) where T : class
