@@ -68,7 +68,7 @@ public sealed class HealthProbe : IHealthProbe, IDisposable
     }
 
     /// <summary>Dials anew while a first packet stays unanswered. It goes to this very machine, where an answer takes microseconds; but one sent while
-    /// the engine sets up a container's address is lost, and the kernel sends the next only after a second: a second of every start and move.</summary>
+    /// the engine sets up a container's address is lost, and the kernel sends the next only after a second, which a start or a move would then wait for.</summary>
     private async Task<Socket> Dialled(string host, int port, CancellationToken cancel)
     {
         for (var patience = FirstPatience; ; patience = Min(patience * 2, LongestPatience))
