@@ -16,7 +16,11 @@ namespace Drover.Agent.Reconcile;
 /// <param name="Kill">A health check reached its limit of failures.</param>
 public sealed record InstanceSight(
     DesiredInstance? Wanted, ImmutableArray<ContainerView> Containers, ImmutableDictionary<VolumeName, DesiredVolume> Volumes,
-    ImmutableDictionary<VolumeName, ReplicaView> Replicas, ImmutableDictionary<VolumeName, TaskId> Users, bool Spent, bool Kill);
+    ImmutableDictionary<VolumeName, ReplicaView> Replicas, ImmutableDictionary<VolumeName, TaskId> Users, bool Spent, bool Kill)
+{
+    /// <summary>This node's driver can limit what a volume grows to.</summary>
+    public bool LimitsSizes { get; init; }
+}
 
 /// <summary>One thing to do for an instance.</summary>
 public abstract record AgentStep
@@ -30,6 +34,8 @@ public abstract record AgentStep
     public sealed record Create : AgentStep;
     public sealed record MakeEmpty(VolumeName Volume, Epoch Epoch) : AgentStep;
     public sealed record Promote(VolumeName Volume, SnapshotName From, Epoch Epoch) : AgentStep;
+    /// <summary>The volume's size holds for every live data of it, from before its first write here. Null: no limit any more.</summary>
+    public sealed record Limit(VolumeName Volume, ByteCount? Size, Epoch Epoch) : AgentStep;
     public sealed record Unseal(VolumeName Volume, Epoch Epoch) : AgentStep;
     public sealed record Mount(VolumeName Volume, Epoch Epoch, string ContainerPath) : AgentStep;
     /// <summary>Only after <see cref="EpochCheck"/> on what is there at that moment, as a start.</summary>
@@ -139,23 +145,32 @@ public static class AgentPlanner
         if (here?.ForeignTrace is { } trace) return [new AgentStep.Wait($"volume '{name}': {trace}")];
         if (here is { HasLive: true } && here.Epoch == epoch)
         {
+            var limit = Limits(sight, order, here.Limit, epoch);
             return (here.Sealed, here.Mounted) switch
             {
-                (true, _) => [new AgentStep.Unseal(name, epoch), mount],
-                (false, false) => [mount],
-                _ => [],
+                (true, _) => [new AgentStep.Unseal(name, epoch), .. limit, mount],
+                (false, false) => [.. limit, mount],
+                _ => limit,
             };
         }
         if (here is not null && here.Epoch > epoch) return [new AgentStep.Wait($"volume '{name}': order for epoch {epoch}, this node knows {here.Epoch}; waiting for newer orders")];
         if (order.Base.Length > 0)
         {
             return here is not null && here.Snapshots.Any(s => s.Name.Value == order.Base)
-                ? [new AgentStep.Promote(name, new SnapshotName(order.Base), epoch), mount]
+                ? [new AgentStep.Promote(name, new SnapshotName(order.Base), epoch), .. Limits(sight, order, null, epoch), mount]
                 : [new AgentStep.Wait($"volume '{name}': its data (snapshot {order.Base}) is not complete on this node; it is never made empty again. Check the pool of this node")];
         }
         // First placement only: control says so, and the driver refuses where any trace of the volume exists.
-        if (order.CreateEmpty) return [new AgentStep.MakeEmpty(name, epoch), mount];
+        if (order.CreateEmpty) return [new AgentStep.MakeEmpty(name, epoch), .. Limits(sight, order, null, epoch), mount];
         return [new AgentStep.Wait($"volume '{name}': no data of epoch {epoch} on this node although it was made before; it is never made empty again. Check the pool of this node")];
+    }
+
+    /// <summary>Nothing where control does not say, or where the driver cannot: then the size is known and not kept, which the plan of a move says.</summary>
+    private static ImmutableArray<AgentStep> Limits(InstanceSight sight, DesiredVolume order, ByteCount? now, Epoch epoch)
+    {
+        if (!sight.LimitsSizes || !order.HasSizeBytes) return [];
+        ByteCount? wanted = order.SizeBytes > 0 ? new ByteCount(order.SizeBytes) : null;
+        return wanted == now ? [] : [new AgentStep.Limit(new VolumeName(order.Name), wanted, epoch)];
     }
 
     private static string? Refusal(VolumeName name, Epoch epoch, DesiredVolume? order) => order switch

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Drover.Agent.Containers;
+using Drover.Agent.Host;
 using Drover.Agent.Leases;
 using Drover.Agent.Networks;
 using Drover.Agent.Volumes;
@@ -32,7 +33,7 @@ public sealed class InstanceWork(
             if (await book.Replica(name, cancel) is { } replica) replicas[name] = replica;
             if (await book.RunningWith(name, instance, cancel) is { } user) users[name] = user;
         }
-        return new(wanted, [.. here], orders.Current.Volumes, replicas.ToImmutable(), users.ToImmutable(), Spent(wanted, here), wanted is not null && book.Notes(new(wanted.TaskId)).Kill);
+        return new(wanted, [.. here], orders.Current.Volumes, replicas.ToImmutable(), users.ToImmutable(), Spent(wanted, here), wanted is not null && book.Notes(new(wanted.TaskId)).Kill) { LimitsSizes = volumes.Abilities.Quotas };
     }
 
     private bool Spent(DesiredInstance? wanted, IReadOnlyList<ContainerView> here)
@@ -63,7 +64,7 @@ public sealed class InstanceWork(
     {
         AgentStep.Pull => InstanceCondition.Pulling,
         AgentStep.Create => InstanceCondition.Creating,
-        AgentStep.MakeEmpty or AgentStep.Promote or AgentStep.Unseal or AgentStep.Mount or AgentStep.Start => InstanceCondition.Starting,
+        AgentStep.MakeEmpty or AgentStep.Promote or AgentStep.Limit or AgentStep.Unseal or AgentStep.Mount or AgentStep.Start => InstanceCondition.Starting,
         AgentStep.Stop stop when stop.Task.Value == wanted.TaskId => InstanceCondition.Stopping,
         _ => null,
     };
@@ -124,6 +125,10 @@ public sealed class InstanceWork(
                 var promoted = await volumes.Promote(promote.Volume, promote.From, promote.Epoch, cancel);
                 notes.Promote += time.GetElapsedTime(begun);
                 return await Ready(sight, promote.Volume, promoted, cancel);
+            case AgentStep.Limit limit:
+                await Limit(limit, cancel);
+                notes.Promote += time.GetElapsedTime(begun);
+                return null;
             case AgentStep.Unseal unseal:
                 if (await right.Claim([(unseal.Volume, unseal.Epoch)], "", cancel) is { } refusal) return Waits(sight, refusal);
                 return await Ready(sight, unseal.Volume, await volumes.Seal(unseal.Volume, false, unseal.Epoch, cancel), cancel);
@@ -135,6 +140,20 @@ public sealed class InstanceWork(
                 return await Ready(sight, mount.Volume, mounted, cancel);
             default:
                 throw new InvalidOperationException($"step {step} is not one of a volume");
+        }
+    }
+
+    /// <summary>Whoever waits for this data loses more by waiting than by a volume that may grow: where it fails it is told, and tried again at the next start.</summary>
+    private async Task Limit(AgentStep.Limit limit, CancellationToken cancel)
+    {
+        try
+        {
+            if (await volumes.Carry(limit.Volume, limit.Size, limit.Epoch, cancel) is { Ok: false } unlimited)
+                log.LogWarning("Volume {Volume} does not keep to its size {Size} here: {Why}", limit.Volume, limit.Size, unlimited.Message);
+        }
+        catch (HostCommandFailed failed)
+        {
+            log.LogWarning("Volume {Volume} does not keep to its size {Size} here: {Why}", limit.Volume, limit.Size, failed.Message);
         }
     }
 

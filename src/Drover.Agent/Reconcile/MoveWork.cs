@@ -34,6 +34,8 @@ public sealed class MoveWork(
         var space = await volumes.Space(cancel);
         if (space.Free.Bytes < prepare.BytesNeeded)
             throw new StepFailed(StepErrorKind.Operator, $"the pool of this node has {space.Free} free, the move needs {new ByteCount(prepare.BytesNeeded)}: free space there, or move elsewhere");
+        // Counting what is there takes as long as there is much: not in the app's stop. A pool that cannot count is told of when the limit is set.
+        if (prepare.LimitsSizes && volumes is ICarriesSizes sizes) await sizes.Expect(cancel);
         if (prepare.Instance is { } instance) await PrepareContainer(instance, cancel);
         return await WithVolumes(prepare.Volumes, cancel);
     }
@@ -117,6 +119,7 @@ public sealed class MoveWork(
         // Safe: the driver makes nothing of older data than it knows, and nothing empty where any trace of the volume exists.
         var made = order.Base.Length > 0 ? await volumes.Promote(name, new(order.Base), epoch, cancel) : await volumes.CreateEmpty(name, epoch, cancel);
         if (!made.Ok) throw Failed(volume.Name, made);
+        if (volumes.Abilities.Quotas && order.SizeBytes > 0) await volumes.Carry(name, new ByteCount(order.SizeBytes), epoch, cancel);
     }
 
     private async Task<StepResult> Stop(StopInstance stop, CancellationToken cancel)

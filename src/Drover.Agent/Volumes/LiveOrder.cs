@@ -47,6 +47,10 @@ public static class VolumeVerbs
     public static Task<VolumeOutcome> Mount(this IVolumeDriver driver, VolumeName volume, Epoch epoch, CancellationToken cancel) =>
         driver.Access(volume, VolumeAccess.Mounted, epoch, cancel);
 
+    /// <summary>The size that its volume has, for live data of a new epoch: the driver's own way where it has one.</summary>
+    public static Task<VolumeOutcome> Carry(this IVolumeDriver driver, VolumeName volume, ByteCount? limit, Epoch epoch, CancellationToken cancel) =>
+        driver is ICarriesSizes sizes ? sizes.Carry(volume, limit, epoch, cancel) : driver.Resize(volume, limit, epoch, cancel);
+
     public static Task<VolumeOutcome> Unmount(this IVolumeDriver driver, VolumeName volume, CancellationToken cancel) =>
         driver.Access(volume, VolumeAccess.Unmounted, Epoch.None, cancel);
 }

@@ -1,3 +1,5 @@
+using Drover.Core;
+
 namespace Drover.Agent.Volumes;
 
 /// <summary>What a driver can do on its node: what a plan says of a move's speed, and which format two drivers agree on.</summary>
@@ -14,6 +16,16 @@ public sealed record VolumeAbilities(IReadOnlyList<StreamFormat> Formats, bool I
         if (!Formats.Contains(format))
             throw new ArgumentException($"the {driver} driver of this node knows no stream format '{format}': it knows {string.Join(", ", Formats)}", nameof(format));
     }
+}
+
+/// <summary>Of a driver that needs to get ready for limits, or that sets one faster where nobody asks whether it fits.</summary>
+public interface ICarriesSizes
+{
+    /// <summary>A limit will be set soon: what takes long is done when this returns.</summary>
+    Task<VolumeOutcome> Expect(CancellationToken cancel);
+
+    /// <summary>As <see cref="IVolumeDriver.Resize"/>, but also where the data holds more already: it then takes no more until it holds less. For live data that nobody writes yet.</summary>
+    Task<VolumeOutcome> Carry(VolumeName volume, ByteCount? limit, Epoch epoch, CancellationToken cancel);
 }
 
 /// <summary>A way to write a snapshot as bytes. Drivers of different kinds exchange volumes in one that both know.</summary>

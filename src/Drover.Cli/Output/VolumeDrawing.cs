@@ -24,6 +24,7 @@ public static class VolumeDrawing
     {
         Console.Out.WriteLine(Line(volume));
         Console.Out.WriteLine($"epoch {volume.Epoch}, {Screen.Bytes(volume.UsedBytes)} used{(volume.SizeBytes is { } size ? $" of {Screen.Bytes(size)}" : "")}{(volume.App is { } app ? $", app {app}" : "")}");
+        if (volume.Warning is { } warning) Console.Out.WriteLine(Screen.Safe(warning));
         if (volume.Operation is { } work) Console.Out.WriteLine($"the {work.Verb} is under way: {work.Stage}{(work.WaitsFor is { } waits ? $", waits for {waits}" : "")}");
         foreach (var standby in volume.Standbys) Console.Out.WriteLine($"standby on {standby.Node} since {Screen.Ago(standby.Since, now)}");
         if (volume.Snapshots.Count == 0) return;

@@ -40,6 +40,8 @@ public sealed record VolumeView(string Name, string? Primary, long Epoch, string
     public IReadOnlyList<ForkView> Forks { get; init; } = [];
     /// <summary>What it may grow to; null: no limit.</summary>
     public long? SizeBytes { get; init; }
+    /// <summary>What is not as asked, for people; null: nothing.</summary>
+    public string? Warning { get; init; }
     /// <summary>Oldest first.</summary>
     public IReadOnlyList<KeptSnapshotView> Snapshots { get; init; } = [];
     public ScheduleView? Schedule { get; init; }
@@ -85,7 +87,12 @@ public sealed record StandbyView(string Node, string Snapshot, long Epoch, DateT
 /// <param name="DowntimeTargetMs">In place of the app's label drover.downtimeTargetMs, for this move alone.</param>
 /// <param name="Policy">`cut`, `throttle`, `wait` or `abort`, in place of the app's label drover.movePolicy.</param>
 /// <param name="Quiesce">`stop` or `freeze`, in place of the app's label drover.quiesce.</param>
-public sealed record MoveRequest(string App, string? To, string? Constraint, bool DryRun, long Limit, double? DowntimeTargetMs = null, string? Policy = null, string? Quiesce = null);
+public sealed record MoveRequest(string App, string? To, string? Constraint, bool DryRun, long Limit, double? DowntimeTargetMs = null, string? Policy = null, string? Quiesce = null)
+{
+    /// <summary>True: also to a node whose driver cannot keep a volume to its size.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public bool? WithoutSizes { get; init; }
+}
 
 /// <summary>GET /api/v1/moves</summary>
 public sealed record MovesView(IReadOnlyList<MoveView> Moves);

@@ -72,6 +72,8 @@ public static class DesiredState
                 // Only before anyone has written it: a known volume is never made empty again.
                 CreateEmpty = !volume.Initialized,
                 Base = volume.Base?.Value ?? "",
+                // The volume's, not one epoch's: each new live data is limited before anybody may write it.
+                SizeBytes = volume.Size?.Bytes ?? 0,
                 Sealed = moves.Any(move => move.State is MoveState.FinalDelta or MoveState.Verified && move.Volumes.Items.Any(moved => moved.Name == volume.Name)),
             };
         }

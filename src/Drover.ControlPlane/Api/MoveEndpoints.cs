@@ -76,6 +76,7 @@ internal sealed class MoveEndpoints(ICluster cluster, MoveCommands commands, Mov
         var to = fields.String("to");
         var constraint = fields.String("constraint");
         var dryRun = fields.Boolean("dryRun") ?? false;
+        var withoutSizes = fields.Boolean("withoutSizes") ?? false;
         var limit = fields.Number("limit") ?? 0;
         var target = fields.Number("downtimeTargetMs");
         var policy = fields.String("policy");
@@ -95,7 +96,7 @@ internal sealed class MoveEndpoints(ICluster cluster, MoveCommands commands, Mov
         if (policy is not null && MoveSettings.Policy(policy) is null) return Fault("policy", $"must be cut, throttle, wait or abort; it was '{policy}'", "leave it out for the app's own");
         if (quiesce is not null && MoveSettings.QuiesceOf(quiesce) is null) return Fault("quiesce", $"must be stop or freeze; it was '{quiesce}'", "leave it out for the app's own");
         var overrides = new MoveOverrides(target is { } ms ? TimeSpan.FromMilliseconds(ms) : null, MoveSettings.Policy(policy), MoveSettings.QuiesceOf(quiesce), limit > 0 ? (long)limit : null);
-        return (new MoveWish(id, string.IsNullOrEmpty(to) ? null : new NodeId(to), attribute, overrides), dryRun, null);
+        return (new MoveWish(id, string.IsNullOrEmpty(to) ? null : new NodeId(to), attribute, overrides) { WithoutSizes = withoutSizes }, dryRun, null);
     }
 
     private static (MoveWish?, bool, ErrorView?) Fault(string field, string message, string remedy) => (null, false, new(message, field, remedy));

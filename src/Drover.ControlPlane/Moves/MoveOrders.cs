@@ -24,7 +24,7 @@ public sealed class MoveOrders(DesiredOf desired, ITransferTickets tickets)
         switch (step)
         {
             case MoveStep.PrepareTarget prepare:
-                order.Prepare = new PrepareTarget { BytesNeeded = prepare.Needed.Bytes };
+                order.Prepare = new PrepareTarget { BytesNeeded = prepare.Needed.Bytes, LimitsSizes = move.Volumes.Items.Any(v => state.Volumes.GetValueOrDefault(v.Name)?.Size is not null) };
                 order.Prepare.Volumes.AddRange(move.Volumes.Select(v => v.Name.Value));
                 if (move.Instance is { } prepared && desired(state, move.Target).Instances.FirstOrDefault(i => i.InstanceId == prepared.Value) is { } instance)
                     order.Prepare.Instance = instance;

@@ -3,6 +3,7 @@ using Drover.Contracts.Api;
 using Drover.Core;
 using Drover.Core.Moves;
 using Drover.Core.State;
+using Drover.Core.Volumes;
 
 namespace Drover.ControlPlane.Moves;
 
@@ -38,6 +39,8 @@ public static class MovePlanViews
             var since = state.Volumes[volume.Name].Standbys.Items.First(s => s.Node == plan.Target).Since;
             yield return string.Create(CultureInfo.InvariantCulture, $"'{plan.Target}' holds a base of volume '{volume.Name}': only what changed since {since:u} is sent");
         }
+        foreach (var volume in VolumeSizes.NotKept(state, plan.TargetSpec, plan.Target))
+            yield return $"'{plan.Target}' does not keep volume '{volume.Name}' to its size of {volume.Size}: its driver cannot. The size stays the volume's and holds again where it can be kept";
         if (wish.Constraint is { } constraint) yield return $"the app's constraint becomes {constraint}";
         var policy = plan.Policy;
         if (MoveMachine.Freezes(plan))

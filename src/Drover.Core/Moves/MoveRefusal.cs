@@ -52,6 +52,9 @@ public abstract record MoveRefusal(string Field, string Message, string Remedy)
     public sealed record VolumeAtWork(VolumeName Volume, OperationId Operation, string What)
         : MoveRefusal("app", $"{What} of volume '{Volume}' is under way ({Operation})", $"wait for its end: drover volume show {Volume}");
 
+    public sealed record SizeNotKept(VolumeName Volume, ByteCount Size, NodeId Node, string Driver)
+        : MoveRefusal("to", $"volume '{Volume}' may grow to {Size}, and the {Driver} driver of node '{Node}' cannot keep it to that", "choose a node whose driver can, or say --without-sizes: the size stays the volume's and holds again where it can be kept");
+
     public sealed record VolumeMoving(VolumeName Volume, MoveId Move)
         : MoveRefusal("app", $"volume '{Volume}' is being moved already (move {Move})", $"wait for it: drover move show {Move}");
 }

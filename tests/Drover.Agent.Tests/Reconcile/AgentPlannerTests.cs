@@ -48,6 +48,7 @@ public sealed class AgentPlannerTests
         AgentStep.Create => "create",
         AgentStep.MakeEmpty s => $"empty {s.Volume}@{s.Epoch}",
         AgentStep.Promote s => $"promote {s.Volume}@{s.Epoch} from {s.From}",
+        AgentStep.Limit s => $"limit {s.Volume}@{s.Epoch} to {s.Size?.Bytes.ToString() ?? "none"}",
         AgentStep.Unseal s => $"unseal {s.Volume}@{s.Epoch}",
         AgentStep.Mount s => $"mount {s.Volume}@{s.Epoch}",
         AgentStep.Start s => $"start {s.Task.Value[^1]}",
@@ -63,6 +64,35 @@ public sealed class AgentPlannerTests
     public void After_a_cutover_the_prepared_container_starts_on_the_promoted_base() =>
         Assert.Equal("promote data@3 from m1-final; mount data@3; start 1",
             Plan(Sight(Wanted(), Primary(from: "m1-final"), Replica(0, live: false, mounted: false, snapshots: "m1-final"), Container(ContainerState.Created))));
+
+    private static DesiredVolume Sized(DesiredVolume order, long bytes)
+    {
+        order.SizeBytes = bytes;
+        return order;
+    }
+
+    [Fact]
+    public void New_live_data_is_limited_to_the_volume_s_size_before_it_is_mounted()
+    {
+        InstanceSight At(DesiredVolume order, ReplicaView? replica) => Sight(Wanted(), order, replica, Container(ContainerState.Created)) with { LimitsSizes = true };
+        Assert.Equal("promote data@3 from f; limit data@3 to 77; mount data@3; start 1", Plan(At(Sized(Primary(from: "f"), 77), Replica(0, live: false, mounted: false, snapshots: "f"))));
+        Assert.Equal("empty data@3; limit data@3 to 77; mount data@3; start 1", Plan(At(Sized(Primary(empty: true), 77), null)));
+        // Cut short between the two: the data is there, its limit is not.
+        Assert.Equal("limit data@3 to 77; mount data@3; start 1", Plan(At(Sized(Primary(), 77), Replica(3, mounted: false))));
+        Assert.Equal("unseal data@3; limit data@3 to 77; mount data@3; start 1", Plan(At(Sized(Primary(), 77), Replica(3, isSealed: true, mounted: false))));
+        Assert.Equal("limit data@3 to none; start 1", Plan(At(Sized(Primary(), 0), Replica(3) with { Limit = new(5) })));
+        Assert.Equal("start 1", Plan(At(Sized(Primary(), 77), Replica(3) with { Limit = new(77) })));
+    }
+
+    [Fact]
+    public void A_limit_is_left_alone_where_control_does_not_speak_of_sizes_or_the_driver_cannot()
+    {
+        var promotes = "promote data@3 from f; mount data@3; start 1";
+        InstanceSight At(DesiredVolume order) => Sight(Wanted(), order, Replica(0, live: false, mounted: false, snapshots: "f"), Container(ContainerState.Created));
+        Assert.Equal(promotes, Plan(At(Sized(Primary(from: "f"), 77))));
+        Assert.Equal(promotes, Plan(At(Primary(from: "f")) with { LimitsSizes = true }));
+        Assert.Equal("start 1", Plan(Sight(Wanted(), Primary(), Replica(3) with { Limit = new(5) }, Container(ContainerState.Created)) with { LimitsSizes = true }));
+    }
 
     [Fact]
     public void A_restart_finds_its_data_mounted() => Assert.Equal("pull; create; start 1", Plan(Sight(Wanted(), Primary(empty: true), Replica(3))));

@@ -33,6 +33,25 @@ public sealed class ReconcilerTests
     }
 
     [Fact]
+    public async Task A_volume_s_size_holds_for_live_data_of_every_epoch()
+    {
+        await using var rig = new NodeRig();
+        await rig.Start();
+        var order = Primary(1, empty: true);
+        order.SizeBytes = 1 << 20;
+        rig.Order(1, Instance(epoch: 1), order);
+        await rig.Told.Instance(Task(1), InstanceCondition.Running);
+        Assert.Equal(new ByteCount(1 << 20), (await rig.Volumes.Inspect(Data, None))!.Limit);
+        await rig.Volumes.Snapshot(Data, new("s"), new(1), None);
+        rig.Docker.End(new(Task(1)), 0);
+        var next = Primary(2, from: "s");
+        next.SizeBytes = 1 << 20;
+        rig.Order(2, Instance(2, epoch: 2), next);
+        await rig.Told.Instance(Task(2), InstanceCondition.Running);
+        Assert.Equal((2, 1 << 20), ((await rig.Volumes.Inspect(Data, None)) is { } here ? ((int)here.Epoch.Value, (int)here.Limit!.Value.Bytes) : default));
+    }
+
+    [Fact]
     public async Task Nothing_is_started_or_stopped_before_control_has_spoken()
     {
         var first = await Running(new());

@@ -114,6 +114,26 @@ public sealed class ApiV1Tests
     }
 
     [Fact]
+    public async Task A_move_to_a_node_that_cannot_keep_the_volume_s_size_is_refused_unless_that_is_said()
+    {
+        ClusterChange[] setting = [.. Doors.RunningMongo()];
+        var state = ClusterState.Empty.Apply(setting);
+        await using var doors = await Doors.Open(
+            [.. setting, new ClusterChange.PutNode(state.Nodes[new("node2")] with { VolumeDriver = "directory" }), new ClusterChange.PutVolume(state.Volumes[new("mongodata")] with { Size = ByteCount.GiB(1) })]);
+        foreach (var dryRun in (string[])["true", "false"])
+        {
+            var refused = await doors.Send("POST", "/api/v1/moves", $$"""{"app":"/mongo","constraint":"disk=ssd","dryRun":{{dryRun}}}""");
+            Assert.Equal((422, "to"), (refused.Status, refused.Body.GetProperty("field").GetString()));
+            Assert.Contains("--without-sizes", refused.Body.GetProperty("remedy").GetString(), StringComparison.Ordinal);
+        }
+        Assert.Empty(doors.Cluster.Current.Moves);
+        var plan = await doors.Send("POST", "/api/v1/moves", """{"app":"/mongo","constraint":"disk=ssd","dryRun":true,"withoutSizes":true}""");
+        Assert.Contains(plan.Body.GetProperty("notes").EnumerateArray(), n => n.GetString()!.Contains("does not keep volume 'mongodata' to its size of 1 GiB", StringComparison.Ordinal));
+        Assert.Equal(202, (await doors.Send("POST", "/api/v1/moves", """{"app":"/mongo","constraint":"disk=ssd","withoutSizes":true}""")).Status);
+        Assert.Equal(ByteCount.GiB(1), doors.Cluster.Current.Volumes[new("mongodata")].Size);
+    }
+
+    [Fact]
     public async Task A_dry_run_answers_the_plan_and_changes_nothing()
     {
         await using var doors = await Doors.Open(Doors.RunningMongo());

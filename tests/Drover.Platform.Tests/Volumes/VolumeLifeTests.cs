@@ -105,4 +105,32 @@ public sealed class VolumeLifeTests : IAsyncLifetime
         Assert.Throws<IOException>(() => { for (var i = 0; i < 8; i++) _pool.Write(Data, $"big{i}", Noise(i)); });
         await Do(new Step { ResizeVolume = new() { Name = "data", Epoch = 1, SizeBytes = 0 } });
     }
+
+    [Fact]
+    public async Task A_size_holds_for_the_live_data_of_the_next_epoch_also_where_counting_was_off()
+    {
+        var driver = _pool.Driver;
+        _pool.Write(Data, "big", Noise(1));
+        Done(await driver.Snapshot(Data, new("moved"), new(1), default));
+        Done(await driver.Promote(Data, new("moved"), new(2), default));
+        Done(await driver.Carry(Data, new(8 << 20), new(2), default));
+        Assert.Equal(new ByteCount(8 << 20), (await driver.Inspect(Data, default))!.Limit);
+        Done(await driver.Mount(Data, new(2), default));
+        Assert.Throws<IOException>(() => { for (var i = 0; i < 8; i++) _pool.Write(Data, $"more{i}", Noise(i)); });
+        await driver.Sync(default);
+        // Full, and it goes on as it is: an app that waited for its size to fit would wait for ever.
+        Done(await driver.Snapshot(Data, new("full"), new(2), default));
+        Done(await driver.Promote(Data, new("full"), new(3), default));
+        Assert.Equal(VolumeOutcomeKind.Conflict, (await driver.Resize(Data, new(1 << 20), new(3), default)).Kind);
+        Done(await driver.Carry(Data, new(1 << 20), new(3), default));
+        Done(await driver.Mount(Data, new(3), default));
+        Assert.Throws<IOException>(() => { _pool.Write(Data, "another", Noise(9)); });
+        // A full volume is made larger, and then free.
+        Done(await driver.Resize(Data, new(64 << 20), new(3), default));
+        _pool.Write(Data, "another", Noise(9));
+        Done(await driver.Carry(Data, null, new(3), default));
+        _pool.Write(Data, "another", Noise(9));
+    }
+
+    private static void Done(VolumeOutcome outcome) => Assert.True(outcome.Ok, outcome.Message);
 }

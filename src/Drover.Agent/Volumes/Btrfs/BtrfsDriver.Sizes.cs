@@ -1,12 +1,14 @@
-using System.Globalization;
-using Drover.Agent.Host;
+using System.Runtime.InteropServices;
 using Drover.Core;
 
 namespace Drover.Agent.Volumes.Btrfs;
 
 /// <summary>Limits, by quota groups. They slow every commit of the pool down, so they are off until the first limit is asked for.</summary>
-public sealed partial class BtrfsDriver
+public sealed partial class BtrfsDriver : ICarriesSizes
 {
+    /// <summary>ENOTCONN: what the kernel says of a limit in a pool without quota groups.</summary>
+    private const int NotCounting = 107;
+
     public async Task<VolumeOutcome> Resize(VolumeName volume, ByteCount? limit, Epoch epoch, CancellationToken cancel)
     {
         var folder = Folder(volume);
@@ -23,11 +25,35 @@ public sealed partial class BtrfsDriver
             var used = Subvolume.ReferencedBytes(folder.Live(epoch));
             if (used > most.Bytes) return VolumeOutcome.Conflict($"volume {volume} holds {new ByteCount(used)} already, more than {most}: remove data, or give a larger size");
         }
-        var command = new HostCommand("btrfs", ["qgroup", "limit", limit is { } size ? size.Bytes.ToString(CultureInfo.InvariantCulture) : "none", folder.Live(epoch)]);
-        (await commands.Run(command, cancel)).Require(command);
+        // Taking off what a pool that counts nothing never had is no failure.
+        if (Subvolume.Limit(_pool, live.TreeId, limit?.Bytes) is not 0 and var error && !(limit is null && error == NotCounting)) return NotLimited(error);
         (ledger with { Limit = limit?.Bytes }).Write(folder.Path);
         return VolumeOutcome.Done;
     }
+
+    public async Task<VolumeOutcome> Expect(CancellationToken cancel) => await CountingRefusal(cancel) ?? VolumeOutcome.Done;
+
+    /// <summary>A snapshot's count is its origin's: nothing is read. What is there is not asked for, and counting is switched on only where it turns out to be off.</summary>
+    public async Task<VolumeOutcome> Carry(VolumeName volume, ByteCount? limit, Epoch epoch, CancellationToken cancel)
+    {
+        var folder = Folder(volume);
+        using var held = await _locks.Take([volume.Value], cancel);
+        if (LiveRefusal(folder, epoch, out var live) is { } refused) return refused;
+        var ledger = folder.ReadLedger()!;
+        if (ledger.Limit == limit?.Bytes) return VolumeOutcome.Done;
+        var error = Subvolume.Limit(_pool, live.TreeId, limit?.Bytes);
+        if (error == NotCounting && limit is not null)
+        {
+            if (await CountingRefusal(cancel) is { } cannot) return cannot;
+            error = Subvolume.Limit(_pool, live.TreeId, limit?.Bytes);
+        }
+        if (error != 0 && !(limit is null && error == NotCounting)) return NotLimited(error);
+        (ledger with { Limit = limit?.Bytes }).Write(folder.Path);
+        return VolumeOutcome.Done;
+    }
+
+    private VolumeOutcome NotLimited(int error) =>
+        VolumeOutcome.Unable($"the pool at {_pool} takes no limit ({Marshal.GetPInvokeErrorMessage(error)}): leave the size away, or repair the pool's quotas (`btrfs quota disable {_pool}`)");
 
     /// <summary>Switches counting on where it is off, and waits until all that is there is counted: before that no limit holds.</summary>
     private async Task<VolumeOutcome?> CountingRefusal(CancellationToken cancel)

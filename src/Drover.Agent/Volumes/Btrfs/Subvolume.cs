@@ -23,8 +23,8 @@ internal readonly record struct SubvolumeInfo(ulong TreeId, ulong Generation, ul
 internal static unsafe class Subvolume
 {
     private const nuint Sync = 0x9408, SnapshotCreate = 0x50009417, Create = 0x50009418, Destroy = 0x5000940f;
-    private const nuint GetFlags = 0x80089419, SetFlags = 0x4008941a, GetInfo = 0x81f8943c, GetChildren = 0xd000943d, TreeSearch = 0xc0709411, SetReceived = 0xc0c89425;
-    private const ulong ReadOnlyFlag = 2;
+    private const nuint GetFlags = 0x80089419, SetFlags = 0x4008941a, GetInfo = 0x81f8943c, GetChildren = 0xd000943d, TreeSearch = 0xc0709411, SetReceived = 0xc0c89425, QgroupLimit = 0x8030942b;
+    private const ulong ReadOnlyFlag = 2, LimitsReferred = 1;
     private const int ArgumentSize = 4096;
 
     /// <summary>Null when the path does not exist or is not a subvolume.</summary>
@@ -85,6 +85,16 @@ internal static unsafe class Subvolume
         new Span<byte>(argument, 200).Clear();
         original.TryWriteBytes(new Span<byte>(argument, 16), bigEndian: true, out _);
         if (Native.Ioctl(folder, SetReceived, argument) != 0) throw Native.Failed("set received uuid of", path);
+    }
+
+    /// <summary>Limits what the subvolume of this id refers to; null: no limit. Zero, or the error number. By the pool's top level: a full subvolume takes no change of its own limit, which is a write to it.</summary>
+    public static int Limit(string pool, ulong treeId, long? bytes)
+    {
+        using var folder = Native.OpenFolder(pool);
+        var argument = stackalloc ulong[6];
+        (argument[0], argument[1], argument[2]) = (treeId, LimitsReferred, bytes is { } most ? (ulong)most : ulong.MaxValue);
+        (argument[3], argument[4], argument[5]) = (0, 0, 0);
+        return Native.Ioctl(folder, QgroupLimit, argument) == 0 ? 0 : Marshal.GetLastPInvokeError();
     }
 
     public static void SetReadOnly(string path, bool isReadOnly)

@@ -21,8 +21,9 @@ public static class MoveCommand
         var target = new Option<string?>("--downtime-target") { Description = "Longest stop the move may add, such as 150ms; in place of the app's label", HelpName = "TIME" };
         var policy = new Option<string?>("--policy") { Description = "Where rounds no longer shrink: cut, throttle, wait or abort; in place of the app's label", HelpName = "POLICY" };
         var quiesce = new Option<string?>("--quiesce") { Description = "stop, or freeze (crash-consistent); in place of the app's label", HelpName = "HOW" };
+        var withoutSizes = new Option<bool>("--without-sizes") { Description = "Also to a node whose driver cannot keep a volume to its size" };
         var detach = new Option<bool>("--detach", "-d") { Description = "Begin the move and return" };
-        var command = new Command("move", "Move an app with its data to another node") { app, to, constraint, dryRun, limit, target, policy, quiesce, detach };
+        var command = new Command("move", "Move an app with its data to another node") { app, to, constraint, dryRun, limit, target, policy, quiesce, withoutSizes, detach };
         command.Subcommands.Add(Show());
         command.Subcommands.Add(Act("undo", "Take a move back before its commit: the source serves again", move => $"move {move.Id} of {move.App} is {(move.EndedAt is null ? "being undone" : "undone")}; {move.From} serves"));
         command.Subcommands.Add(Act("cut", "Send no further rounds than the one under way, whatever the prediction", move => $"move {move.Id} of {move.App} cuts over after the round under way"));
@@ -32,7 +33,7 @@ public static class MoveCommand
                 throw new CommandFailure("say where to: either --to NODE or --constraint ATTRIBUTE=VALUE", ExitCode.Usage);
             using var client = RootCommands.Connect(parsed);
             var request = new MoveRequest(parsed.GetRequiredValue(app), parsed.GetValue(to), parsed.GetValue(constraint), parsed.GetValue(dryRun), Rate(parsed.GetValue(limit)),
-                Span(parsed.GetValue(target))?.TotalMilliseconds, parsed.GetValue(policy), parsed.GetValue(quiesce));
+                Span(parsed.GetValue(target))?.TotalMilliseconds, parsed.GetValue(policy), parsed.GetValue(quiesce)) { WithoutSizes = parsed.GetValue(withoutSizes) ? true : null };
             return parsed.GetValue(dryRun)
                 ? await Plan(client, request, parsed.GetValue(RootCommands.Json), cancel)
                 : await Move(client, request, parsed.GetValue(RootCommands.Json), parsed.GetValue(detach), cancel);
