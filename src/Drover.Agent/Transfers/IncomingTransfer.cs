@@ -6,7 +6,9 @@ using Drover.Core;
 namespace Drover.Agent.Transfers;
 
 /// <summary>What every incoming connection of this node shares.</summary>
-internal sealed record ReceivingParts(IVolumeDriver Driver, TicketDesk Desk, VolumeTurns Turns, Receptions Receptions, RefusalReports Reports, TransferQueue Queue, TimeProvider Time, ILogger Log);
+/// <param name="Places">Of transfers: taken when the ticket was looked at, so only by whom the control plane sends.</param>
+internal sealed record ReceivingParts(
+    IVolumeDriver Driver, TicketDesk Desk, VolumeTurns Turns, Receptions Receptions, RefusalReports Reports, TransferQueue Queue, SemaphoreSlim Places, TimeProvider Time, ILogger Log);
 
 /// <summary>The receiving side of one connection, after the handshake.</summary>
 internal sealed class IncomingTransfer(FrameChannel channel, string peer, ReceivingParts parts)
@@ -16,12 +18,24 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
     private readonly IVolumeDriver _driver = parts.Driver;
     private readonly Receptions _receptions = parts.Receptions;
 
-    public async Task Run(CancellationToken cancel)
+    /// <param name="visit">Of this connection, as long as it has not shown its ticket.</param>
+    public async Task Run(Doorway.Visit visit, CancellationToken cancel)
     {
-        var hello = await ReadHello(dropBefore: false, cancel);
-        if (Check(hello, out var admission) is { } refused) { await Reject(refused, hello, cancel); return; }
+        var hello = await ReadHello(dropBefore: false, visit.Ended);
+        if (Check(hello, out var admission) is { } refused) { await Reject(refused, hello, visit.Ended); return; }
+        visit.Dispose();
+        // Before the place: an older connection for this volume, which may be dead without knowing, gives its own back.
         using var turn = await parts.Turns.Take(new VolumeName(hello.Volume), cancel);
-        var move = admission!.Ticket.Move;
+        // For a final round an app stands still. How many those are, the control plane bounds by its tickets.
+        if (hello.Urgent) { await Transfer(hello, admission!, turn, cancel); return; }
+        await parts.Places.WaitAsync(turn.Cancelled);
+        try { await Transfer(hello, admission!, turn, cancel); }
+        finally { parts.Places.Release(); }
+    }
+
+    private async Task Transfer(Hello hello, Admission admission, VolumeTurns.Turn turn, CancellationToken cancel)
+    {
+        var move = admission.Ticket.Move;
         parts.Log.LogInformation("move {Move}: receiving {Volume}/{Snapshot} from {Peer}, base {Base}", move, hello.Volume, hello.Snapshot, peer, hello.Base ?? "none");
         while (true)
         {

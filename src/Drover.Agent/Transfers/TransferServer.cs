@@ -21,15 +21,19 @@ public interface IArrivals
 public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, TicketKey key, IObservations observations, TimeProvider time, ILogger<TransferServer> log, TransferLimits? nodeLimits = null)
     : BackgroundService, IArrivals
 {
-    private const int MostConnections = 32, MostParked = 8;
+    private const int MostTransfers = 32, MostParked = 8, MostAtDoor = 64, MostAtDoorOfOne = 16;
     /// <summary>How long what arrived is kept for its sender to come back after the connection broke.</summary>
     public static readonly TimeSpan ParkFor = TimeSpan.FromSeconds(120);
-    private static readonly TimeSpan HandshakeTime = TimeSpan.FromSeconds(10), AcceptAgain = TimeSpan.FromSeconds(1);
+    /// <summary>How long a connection may take to show its certificate, its greeting and its ticket.</summary>
+    public static readonly TimeSpan GreetingTime = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan AcceptAgain = TimeSpan.FromSeconds(1);
     private readonly ClusterIdentity _identity = new(options.Certificates);
     private readonly ReceivingParts _parts = new(
         driver, new TicketDesk(key, options.Node, new UsedTickets(Path.Combine(options.StateFolder, "used-tickets"), time), time), new VolumeTurns(),
-        new Receptions(time, ParkFor, MostParked, log), new RefusalReports(observations, time), (nodeLimits ?? new(options, time)).Incoming, time, log);
-    private readonly SemaphoreSlim _slots = new(MostConnections, MostConnections);
+        new Receptions(time, ParkFor, MostParked, log), new RefusalReports(observations, time), (nodeLimits ?? new(options, time)).Incoming,
+        new(MostTransfers, MostTransfers), time, log);
+    private readonly Doorway _door = new(MostAtDoor, MostAtDoorOfOne, GreetingTime, time);
+    private readonly HashSet<Task> _serving = [];
     private readonly TaskCompletionSource<int> _port = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Port listened on, once it is: asked for as 0, any free one.</summary>
@@ -44,19 +48,28 @@ public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, T
         try
         {
             while (true)
-            {
-                await _slots.WaitAsync(stoppingToken);
-                if (await Accepted(listener, stoppingToken) is { } stream) _ = Serve(stream, stoppingToken);
-                else _slots.Release();
-            }
+                if (await Accepted(listener, stoppingToken) is { } stream) Begin(stream, stoppingToken);
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested) { /* told to stop */ }
-        // Every slot free again: no transfer is left that could still write.
-        for (var i = 0; i < MostConnections - 1; i++) await _slots.WaitAsync(CancellationToken.None);
+        // No transfer is left that could still write.
+        await Task.WhenAll(Serving());
         await _parts.Receptions.DisposeAsync();
+        _parts.Places.Dispose();
     }
 
     internal Receptions Receptions => _parts.Receptions;
+    internal Doorway Door => _door;
+
+    private Task[] Serving() { lock (_serving) return [.. _serving]; }
+
+    private void Begin(NetworkStream stream, CancellationToken stopping)
+    {
+        var visit = _door.Enter(((IPEndPoint)stream.Socket.RemoteEndPoint!).Address, stopping);
+        var serving = Serve(stream, visit, stopping);
+        lock (_serving) _serving.Add(serving);
+        // After it was added: one that ended at once goes too.
+        _ = serving.ContinueWith(done => { lock (_serving) _serving.Remove(done); }, TaskScheduler.Default);
+    }
 
     public async Task CallOff(VolumeName volume, CancellationToken cancel)
     {
@@ -87,30 +100,29 @@ public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, T
         }
     }
 
-    private async Task Serve(NetworkStream stream, CancellationToken stopping)
+    private async Task Serve(NetworkStream stream, Doorway.Visit visit, CancellationToken stopping)
     {
-        var from = stream.Socket.RemoteEndPoint;
+        var from = visit.From;
+        using var atDoor = visit;
         try
         {
-            var wide = new WideStream(stream);
-            await using var tls = new SslStream(wide);
-            using (var limit = new CancellationTokenSource(HandshakeTime, time))
-            using (var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, stopping))
-                await tls.AuthenticateAsServerAsync(_identity.Server(), both.Token);
+            await using var tls = new SslStream(new WideStream(stream));
+            await tls.AuthenticateAsServerAsync(_identity.Server(), visit.Ended);
             var peer = ClusterIdentity.NameOf(tls.RemoteCertificate) ?? throw new AuthenticationException("no certificate");
             using var channel = new FrameChannel(tls);
-            await new IncomingTransfer(channel, peer, _parts).Run(stopping);
+            await new IncomingTransfer(channel, peer, _parts).Run(visit, stopping);
             await tls.ShutdownAsync();
         }
         catch (Exception e) when (e is IOException or AuthenticationException or InvalidDataException or OperationCanceledException or SocketException)
         {
-            log.LogWarning("transfer from {From} ended: {Why}", from, e.Message);
-            if (e is AuthenticationException) _parts.Reports.Tell("certificate", ((from as IPEndPoint)?.Address ?? IPAddress.None).ToString(), e.Message);
+            if (!visit.IsStranger) log.LogWarning("transfer from {From} ended: {Why}", from, e.Message);
+            else if (!stopping.IsCancellationRequested && _door.MayTell(out var untold))
+                log.LogWarning("a connection from {From} was closed before it came to a transfer: {Why} ({Untold} more since the last such line)", from, visit.Ended.IsCancellationRequested ? visit.Why : e.Message, untold);
+            if (e is AuthenticationException) _parts.Reports.Tell("certificate", from.ToString(), e.Message);
         }
         catch (Exception e)
         {
             log.LogError(e, "transfer from {From} failed", from);
         }
-        finally { _slots.Release(); }
     }
 }

@@ -9,7 +9,8 @@ namespace Drover.Agent.Transfers;
 internal sealed class WideStream(NetworkStream inner) : Stream
 {
     private const int Size = 288 * 1024;
-    private readonly byte[] _in = GC.AllocateUninitializedArray<byte>(Size), _out = GC.AllocateUninitializedArray<byte>(Size);
+    /// <summary>Made when there is something to hold: a connection that says nothing costs next to nothing.</summary>
+    private byte[]? _in, _out;
     private int _from, _until, _held;
 
     /// <summary>From now on what is written goes out by <see cref="FlushAsync(CancellationToken)"/>, or when the buffer is full. Not before the handshake is done: it does not flush.</summary>
@@ -23,6 +24,9 @@ internal sealed class WideStream(NetworkStream inner) : Stream
         {
             _from = 0;
             _until = 0;
+            // Waits without a buffer.
+            if (_in is null) _ = await inner.ReadAsync(Memory<byte>.Empty, cancellationToken);
+            _in ??= GC.AllocateUninitializedArray<byte>(Size);
             if ((_until = await inner.ReadAsync(_in, cancellationToken)) == 0) return 0;
         }
         var size = Math.Min(buffer.Length, _until - _from);
@@ -35,6 +39,7 @@ internal sealed class WideStream(NetworkStream inner) : Stream
     {
         if (!HoldWrites) return inner.WriteAsync(buffer, cancellationToken);
         if (buffer.Length > Size - _held) return Overflow(buffer, cancellationToken);
+        _out ??= GC.AllocateUninitializedArray<byte>(Size);
         buffer.CopyTo(_out.AsMemory(_held));
         _held += buffer.Length;
         return ValueTask.CompletedTask;

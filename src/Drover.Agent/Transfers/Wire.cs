@@ -32,7 +32,8 @@ internal static class Wire
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(IPAddress.Parse(address), port));
-        socket.Listen(16);
+        // Whom it does not take in at once, the kernel lets try again after a second: many at once must not cost a move that.
+        socket.Listen(256);
         return socket;
     }
 
