@@ -24,13 +24,13 @@ internal static class Mounts
     /// <summary>Whether just this data is mounted there.</summary>
     public static bool Shows(string path, string live) => IsMounted(path) && Native.PlaceOf(path) is { } place && place == Native.PlaceOf(live);
 
-    /// <summary>Takes writing away from every mount of this namespace that shows just this data. False when there is none, or a file is open for writing through one; the others are read-only all the same.</summary>
+    /// <summary>Takes writing away from every mount of this namespace that shows just this data. False when there is none, one lies hidden under another mount, or a file is open for writing
+    /// through one; the others are read-only all the same. Looks at no other mount of the machine than those: the guard calls this, and must not hang on a stranger's.</summary>
     public static bool MakeReadOnly(string live)
     {
-        var wanted = Native.PlaceOf(live);
-        var showing = File.ReadLines("/proc/self/mountinfo").Select(line => line.Split(' ', 6)).Where(words => words.Length > 4).Select(words => words[4])
-            .Where(path => path != live && Native.PlaceOf(path) == wanted).ToList();
-        var all = wanted is not null && showing.Count > 0;
+        if (Native.RealPath(live) is not { } folder) return false;
+        var showing = MountTable.Own().Showing(folder, out var hidden);
+        var all = showing.Count > 0 && !hidden;
         // One that refuses must not leave the next ones writable.
         foreach (var path in showing) all &= Native.SetMountReadOnly(path, true) == 0;
         return all;

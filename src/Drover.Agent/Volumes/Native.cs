@@ -46,6 +46,13 @@ internal static partial class Native
     /// <summary>Zero, or the error number.</summary>
     public static int Unmount(string target) => Unmount2(target, 0) == 0 ? 0 : Marshal.GetLastPInvokeError();
 
+    /// <summary>The folder's path without links; null when there is none.</summary>
+    public static string? RealPath(string path)
+    {
+        using var folder = Open(path, OpenDirectory | OpenCloseOnExec, 0);
+        return folder.IsInvalid ? null : new FileInfo($"/proc/self/fd/{(int)folder.DangerousGetHandle()}").LinkTarget;
+    }
+
     /// <summary>Number of the device a path lies on; every btrfs subvolume has its own. Null when there is no such path (any more) or it may not be seen.</summary>
     public static ulong? DeviceOf(string path) => PlaceOf(path)?.Device;
 
