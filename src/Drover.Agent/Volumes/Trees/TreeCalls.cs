@@ -127,17 +127,42 @@ internal static unsafe partial class TreeCalls
     public static int HardLink(SafeFileHandle from, byte[] old, SafeFileHandle parent, byte[] name) =>
         LinkAt(Number(from), old, Number(parent), name, 0) == 0 ? 0 : Marshal.GetLastPInvokeError();
 
-    /// <summary>Removes an entry and all below it; none is no error. Callers say why that is safe.</summary>
+    /// <summary>Removes an entry and all below it, however deep; none is no error. Callers say why that is safe.</summary>
     public static void Remove(SafeFileHandle parent, byte[] name)
     {
-        if (Find(parent, name) is not { } entry) return;
-        if (entry.Kind == EntryKind.Folder)
+        if (RemovedUnlessFolder(parent, name)) return;
+        using var walk = new FolderWalk(parent);
+        var above = new Stack<(byte[] Name, Queue<byte[]> Inside)>();
+        Descend(name);
+        while (above.TryPeek(out var at))
         {
-            using (var folder = OpenFolder(parent, name))
-                if (folder is not null)
-                    foreach (var inside in Names(folder)) Remove(folder, inside);
+            if (at.Inside.TryDequeue(out var inside))
+            {
+                if (!RemovedUnlessFolder(walk.Here, inside)) Descend(inside);
+                continue;
+            }
+            above.Pop();
+            walk.Leave();
+            Unlink(walk.Here, at.Name, RemoveFolderAt);
         }
-        if (UnlinkAt(Number(parent), name, entry.Kind == EntryKind.Folder ? RemoveFolderAt : 0) != 0 && Marshal.GetLastPInvokeError() != NoEntry) throw Failed("remove", name);
+
+        void Descend(byte[] folder)
+        {
+            if (walk.Enter(folder)) above.Push((folder, new(Names(walk.Here))));
+        }
+    }
+
+    private static bool RemovedUnlessFolder(SafeFileHandle parent, byte[] name)
+    {
+        if (Find(parent, name) is not { } entry) return true;
+        if (entry.Kind == EntryKind.Folder) return false;
+        Unlink(parent, name, 0);
+        return true;
+    }
+
+    private static void Unlink(SafeFileHandle parent, byte[] name, int flags)
+    {
+        if (UnlinkAt(Number(parent), name, flags) != 0 && Marshal.GetLastPInvokeError() != NoEntry) throw Failed("remove", name);
     }
 
     public static void Resize(SafeFileHandle file, long size)

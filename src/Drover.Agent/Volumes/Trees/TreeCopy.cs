@@ -2,7 +2,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Drover.Agent.Volumes.Trees;
 
-/// <summary>Copies a tree on one filesystem.</summary>
+/// <summary>Copies a tree on one filesystem, however deep it is.</summary>
 internal static class TreeCopy
 {
     /// <summary>Folders anew, everything in them by a further name: quick, and safe as long as nobody writes to a file of either.</summary>
@@ -15,53 +15,75 @@ internal static class TreeCopy
     {
         using var source = TreeCalls.OpenRoot(from);
         using var target = TreeCalls.OpenRoot(to);
-        using var work = new Work(to, linked, cancel);
-        work.Inside(source, target, []);
-        work.Meta(source, RawName.Here, target, RawName.Here);
+        using var work = new Work(source, target, to, linked, cancel);
+        work.All();
     }
 
-    private sealed class Work(string to, bool linked, CancellationToken cancel) : IDisposable
+    /// <summary>Where an entry is, told by its folder's place: a path of its own for each would be as long as the tree is deep.</summary>
+    private sealed record Place(Place? Folder, byte[] Name)
     {
-        private readonly Dictionary<(ulong, ulong), byte[]> _first = [];
-        private readonly TreeFolders _folders = new(to);
-
-        public void Inside(SafeFileHandle from, SafeFileHandle target, byte[] path)
+        public TreePath Path()
         {
-            foreach (var name in TreeCalls.Names(from))
+            var names = new Stack<byte[]>();
+            for (var at = this; at is not null; at = at.Folder) names.Push(at.Name);
+            return new([.. names]);
+        }
+    }
+
+    private sealed class Work(SafeFileHandle source, SafeFileHandle target, string to, bool linked, CancellationToken cancel) : IDisposable
+    {
+        private readonly Dictionary<(ulong, ulong), Place> _first = [];
+        private readonly TreeFolders _folders = new(to);
+        private readonly FolderWalk _from = new(source), _to = new(target);
+
+        /// <summary>Both trees are walked side by side; a folder gets its own attributes when all in it is done, which changes its time.</summary>
+        public void All()
+        {
+            var above = new Stack<(Place? Folder, Queue<byte[]> Inside)>();
+            above.Push((null, new(TreeCalls.Names(_from.Here))));
+            while (above.TryPeek(out var at))
             {
                 cancel.ThrowIfCancellationRequested();
-                if (TreeCalls.Find(from, name) is not { } entry) continue;
-                byte[] below = path.Length == 0 ? RawName.Bytes(name).ToArray() : [.. path, (byte)'/', .. RawName.Bytes(name)];
-                if (entry.Kind == EntryKind.Folder) Folder(from, target, name, below);
-                else if (!Named(from, target, name, entry, below)) Anew(from, target, name, entry);
+                if (at.Inside.TryDequeue(out var name))
+                {
+                    var place = new Place(at.Folder, name);
+                    if (TreeCalls.Find(_from.Here, name) is not { } entry) continue;
+                    if (entry.Kind == EntryKind.Folder) { Enter(place); above.Push((place, new(TreeCalls.Names(_from.Here)))); }
+                    else if (!Named(_from.Here, _to.Here, place, entry)) Anew(_from.Here, _to.Here, name, entry);
+                    continue;
+                }
+                above.Pop();
+                Meta(_from.Here, RawName.Here, _to.Here, RawName.Here);
+                if (above.Count == 0) return;
+                _from.Leave();
+                _to.Leave();
             }
         }
 
-        public void Meta(SafeFileHandle from, byte[] name, SafeFileHandle target, byte[] called)
+        private void Enter(Place place)
+        {
+            // Copied are snapshots, where nothing goes away by itself.
+            if (!_from.Enter(place.Name)) throw new IOException($"the folder '{place.Path()}' went away while it was copied: the snapshot was removed or is damaged");
+            TreeCalls.MakeFolder(_to.Here, place.Name);
+            if (!_to.Enter(place.Name)) throw TreeCalls.Failed("open", place.Name);
+        }
+
+        private static void Meta(SafeFileHandle from, byte[] name, SafeFileHandle target, byte[] called)
         {
             if (TreeCalls.Find(from, name) is { } entry) TreeCalls.SetMeta(target, called, entry.Kind, entry.Meta(TreeAttributes.Of(from, name)));
         }
 
-        private void Folder(SafeFileHandle from, SafeFileHandle target, byte[] name, byte[] path)
-        {
-            // Copied are snapshots, where nothing goes away by itself.
-            using var inside = TreeCalls.OpenFolder(from, name) ?? throw new IOException($"the folder '{RawName.Text(path)}' went away while it was copied: the snapshot was removed or is damaged");
-            TreeCalls.MakeFolder(target, name);
-            using var made = TreeCalls.OpenFolder(target, name) ?? throw TreeCalls.Failed("open", name);
-            Inside(inside, made, path);
-            Meta(inside, RawName.Here, target, name);
-        }
-
         /// <summary>By a further name of the source's, or of a copy of it that was made before under another.</summary>
-        private bool Named(SafeFileHandle from, SafeFileHandle target, byte[] name, TreeEntry entry, byte[] path)
+        private bool Named(SafeFileHandle from, SafeFileHandle target, Place place, TreeEntry entry)
         {
+            var name = place.Name;
             if (linked)
             {
                 var error = TreeCalls.HardLink(from, name, target, name);
-                return error == 0 || (error == TreeCalls.TooManyLinks ? false : throw Native.Failed("make a further name", RawName.Text(path), error));
+                return error == 0 || (error == TreeCalls.TooManyLinks ? false : throw Native.Failed("make a further name", place.Path().ToString(), error));
             }
-            if (entry.Links < 2 || _first.TryAdd(entry.Key(), path)) return false;
-            var first = TreePath.Parse(_first[entry.Key()], mayBeRoot: false)!.Value;
+            if (entry.Links < 2 || _first.TryAdd(entry.Key(), place)) return false;
+            var first = _first[entry.Key()].Path();
             return _folders.ParentOf(first) is { } folder && TreeCalls.HardLink(folder, first.Last, target, name) == 0;
         }
 
@@ -83,6 +105,11 @@ internal static class TreeCopy
             Meta(from, name, target, name);
         }
 
-        public void Dispose() => _folders.Dispose();
+        public void Dispose()
+        {
+            _folders.Dispose();
+            _from.Dispose();
+            _to.Dispose();
+        }
     }
 }

@@ -43,7 +43,7 @@ internal sealed class TreeSender(PipeWriter to, KnownSame same, bool isStill)
     /// <summary>True when it wrote anything of what is directly inside.</summary>
     private async Task<bool> Inside(Place place, CancellationToken cancel)
     {
-        if (place.Depth > TreeFormat.Deepest) throw new IOException($"{RawName.Text(place.Path)}: folders are nested deeper than the {TreeFormat.Deepest} a stream carries");
+        if (place.Depth > TreeFormat.Deepest) throw TooDeep(place.Path);
         var now = TreeCalls.Names(place.Now);
         var before = place.Before is null ? [] : TreeCalls.Names(place.Before);
         var touched = false;
@@ -65,7 +65,7 @@ internal sealed class TreeSender(PipeWriter to, KnownSame same, bool isStill)
         var now = isNow ? TreeCalls.Find(place.Now, name) ?? Gone(path) : null;
         var before = isBefore ? TreeCalls.Find(place.Before!, name) : null;
         var firstBefore = before is { } known ? _firstBefore.Of(known, path) : null;
-        if (before is { Kind: EntryKind.Folder } && now is not { Kind: EntryKind.Folder }) Register(place.Before!, name, path);
+        if (before is { Kind: EntryKind.Folder } && now is not { Kind: EntryKind.Folder }) Register(place.Before!, name, path, place.Depth + 1);
         if (now is null) return before is not null && await Remove(path, cancel);
         if (before is { } other && other.Kind != now.Value.Kind)
         {
@@ -82,16 +82,23 @@ internal sealed class TreeSender(PipeWriter to, KnownSame same, bool isStill)
 
     private TreeEntry? Gone(byte[] path) => isStill ? throw new IOException($"'{RawName.Text(path)}' went away while it was sent: the snapshot was removed or is damaged") : null;
 
+    private static IOException TooDeep(byte[] path) =>
+        new($"folders are nested deeper than the {TreeFormat.Deepest} that a stream carries: move what is in the volume's '{Start(path)}' nearer to its root, or keep the volume on btrfs nodes, which have no such limit");
+
+    /// <summary>Enough of a long path to find it by.</summary>
+    private static string Start(byte[] path) => path.Length <= 200 ? RawName.Text(path) : RawName.Text(path.AsSpan(0, 200)) + "…";
+
     /// <summary>A folder that is gone may have held the first of an inode's names.</summary>
-    private void Register(SafeFileHandle parent, byte[] name, byte[] path)
+    private void Register(SafeFileHandle parent, byte[] name, byte[] path, int depth)
     {
+        if (depth > TreeFormat.Deepest) throw TooDeep(path);
         using var folder = TreeCalls.OpenFolder(parent, name);
         if (folder is null) return;
         foreach (var inside in TreeCalls.Names(folder))
         {
             byte[] below = [.. path, (byte)'/', .. RawName.Bytes(inside)];
             if (TreeCalls.Find(folder, inside) is not { } entry) continue;
-            if (entry.Kind == EntryKind.Folder) Register(folder, inside, below);
+            if (entry.Kind == EntryKind.Folder) Register(folder, inside, below, depth + 1);
             else _firstBefore.Of(entry, below);
         }
     }
