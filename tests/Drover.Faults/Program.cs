@@ -10,7 +10,7 @@ namespace Drover.Faults;
 public static class Program
 {
     private const string Usage = """
-        usage: faults [--short] [--only STEP/FAULT] [--broken epoch|verify|retire] [--seed N] [--list]
+        usage: faults [--short] [--only STEP/FAULT] [--drivers DRIVER[,DRIVER]] [--broken epoch|verify|retire] [--seed N] [--list]
                soak [--minutes 30] [--seed N]
         """;
 
@@ -44,25 +44,36 @@ public static class Program
     private static async Task<int> Faults(Words words, CancellationToken cancel)
     {
         var broken = words.Value("--broken") is { } name ? Broken.All.FirstOrDefault(b => b.Name == name) ?? throw new FormatException($"--broken {name}: say epoch, verify or retire") : null;
-        var combos = words.Flag("--short") ? Combo.Short() : broken?.Combos ?? Combo.All();
-        if (words.Value("--only") is { } only)
-        {
-            combos = [.. Combo.All().Where(c => c.Name.StartsWith(only, StringComparison.OrdinalIgnoreCase) || c.Name.EndsWith("/" + only, StringComparison.OrdinalIgnoreCase))];
-            if (combos.Count == 0) throw new FormatException($"--only {only}: no such step or fault; --list shows them");
-        }
+        var drivers = words.Value("--drivers") ?? words.Value("--volume-driver");
+        var first = drivers ?? VolumeKind.All[0].Name;
+        IReadOnlyList<Bed> beds = words.Flag("--short") ? [new(first, Combo.Short())] : broken is not null ? [new(first, broken.Combos)] : drivers is not null ? [new(drivers, Combo.Data())] : Bed.Usual();
+        if (words.Value("--only") is { } only) beds = [new(first, Only(only))];
+        VolumeKind.ForNodes(first, Nodes);
         var seed = words.Number("--seed") ?? 1;
         var list = words.Flag("--list");
         words.End();
         if (list)
         {
-            foreach (var combo in combos) Console.WriteLine(combo.Name);
+            foreach (var bed in beds)
+                foreach (var combo in bed.Combos) Console.WriteLine($"{bed.Drivers,-9} {combo.Name}");
             return 0;
         }
         var place = Place.Make("faults");
 #pragma warning disable RS0030 // seeded: the same bytes each time
-        var table = new FaultTable(() => new FaultLab("faults", "172.20.40.0/24", 2, place.Folder, place.Log, TimeProvider.System), Console.Out, place.Folder, new Random(seed));
+        var table = new FaultTable(on => new FaultLab("faults", "172.20.40.0/24", Nodes, place.Folder, place.Log, TimeProvider.System, on), Console.Out, place.Folder, new Random(seed));
 #pragma warning restore RS0030
-        return Close(await table.Run(combos, broken, cancel));
+        var tally = await table.Run(beds, broken, cancel);
+        Console.WriteLine(table.Undone.Line());
+        return Close(tally);
+    }
+
+    private const int Nodes = 2;
+
+    private static IReadOnlyList<Combo> Only(string only)
+    {
+        IReadOnlyList<Combo> found = [.. Combo.Whole().Where(c => c.Name.StartsWith(only, StringComparison.OrdinalIgnoreCase) || c.Name.EndsWith("/" + only, StringComparison.OrdinalIgnoreCase)
+            || (c.Stays && only.Equals("Stays", StringComparison.OrdinalIgnoreCase)))];
+        return found.Count > 0 ? found : throw new FormatException($"--only {only}: no such step or fault; --list shows them");
     }
 
     private static async Task<int> Soak(Words words, CancellationToken cancel)

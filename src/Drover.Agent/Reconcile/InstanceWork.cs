@@ -122,6 +122,7 @@ public sealed class InstanceWork(
                 return await Ready(sight, make.Volume, empty, cancel);
             case AgentStep.Promote promote:
                 log.LogInformation("Promoting {Snapshot} of volume {Volume} for epoch {Epoch}", promote.From, promote.Volume, promote.Epoch);
+                Failpoints.Reach("promote.begin");
                 var promoted = await volumes.Promote(promote.Volume, promote.From, promote.Epoch, cancel);
                 notes.Promote += time.GetElapsedTime(begun);
                 return await Ready(sight, promote.Volume, promoted, cancel);

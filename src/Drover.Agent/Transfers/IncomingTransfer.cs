@@ -163,12 +163,16 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
         {
             await channel.Write(FrameType.Accept, new Accept(Ring.Window, reception.Base, reception.Bytes, reception.Bytes > 0 ? reception.Proof : null, reception.Format.Name,
                 hello.Compress == Packer.Name ? Packer.Name : null), TransferJson.Default.Accept, cancel);
-            if (reception.Bytes > 0 && !await GoesOn(reception, cancel))
+            Arrived arrived;
+            await using (hello.Resume ? Beating.Begin(channel, parts.Time, cancel) : null)
             {
-                await _receptions.Drop(reception.Key.Volume, new IOException("the sender's stream is another one now"));
-                reception = Begin(hello, admission, reception.Base is not null);
+                if (reception.Bytes > 0 && !await GoesOn(reception, cancel))
+                {
+                    await _receptions.Drop(reception.Key.Volume, new IOException("the sender's stream is another one now"));
+                    reception = Begin(hello, admission, reception.Base is not null);
+                }
+                arrived = await (await ReadData(reception, cancel)).WaitAsync(cancel);
             }
-            var arrived = await (await ReadData(reception, cancel)).WaitAsync(cancel);
             await Say(new Complete(arrived.Snapshot.Identity, arrived.ReceiveUs, arrived.SyncUs), cancel);
             // A word that was written is not one that was heard: until the sender says so, it may ask again with the same ticket.
             if (hello.Resume && (await channel.ReadHeader(cancel)).Type != FrameType.Done) throw new LinkBroken(new InvalidDataException("the sender did not confirm the end"));

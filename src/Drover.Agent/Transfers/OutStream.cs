@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Hashing;
 using System.IO.Pipelines;
 using Drover.Agent.Volumes;
+using Drover.Contracts.Hosting;
 using Drover.Core;
 
 namespace Drover.Agent.Transfers;
@@ -19,6 +20,9 @@ internal sealed class OutStream : IAsyncDisposable
 {
     /// <summary>With its header and checksum it fills a pooled buffer of 256 KiB exactly.</summary>
     public const int Piece = FrameChannel.MaxData - FrameChannel.HeaderSize - FrameChannel.HashSize;
+
+    /// <summary>There is something at the other side by then, and it is not whole.</summary>
+    private const int BehindTheHead = 16 * 1024;
 
     private readonly Pipe _ring = Ring.New();
     private readonly CancellationTokenSource _ending = new();
@@ -82,6 +86,12 @@ internal sealed class OutStream : IAsyncDisposable
     /// <summary>Waits for data. Zero: the stream has ended, and the driver says it is whole.</summary>
     public async Task<int> Ready(CancellationToken cancel)
     {
+        if (_read > BehindTheHead)
+        {
+            // As from a driver whose send was killed, and as from one that ended well before its end.
+            if (Failpoints.BendsOnce("send-dies")) throw new IOException("the sending program was killed");
+            if (Failpoints.BendsOnce("truncate-stream")) return 0;
+        }
         var read = await _ring.Reader.ReadAsync(cancel);
         var size = (int)Math.Min(read.Buffer.Length, Piece);
         _ring.Reader.AdvanceTo(read.Buffer.Start);

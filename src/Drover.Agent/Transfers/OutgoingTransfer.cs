@@ -47,12 +47,13 @@ internal readonly record struct Sent(long Bytes, long SyncUs);
 /// <summary>The sending side of one connection.</summary>
 internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
 {
-    private static readonly TimeSpan DialTime = TimeSpan.FromSeconds(10), ProgressEvery = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan DialTime = TimeSpan.FromSeconds(8), UrgentDialTime = TimeSpan.FromSeconds(3), ProgressEvery = TimeSpan.FromMilliseconds(250);
     private readonly FrameChannel _channel = new(tls);
     /// <summary>Offset in the stream of what went out over this connection.</summary>
     private long _sent;
 
-    public static Task<OutgoingTransfer> Dial(SendRound round, ClusterIdentity identity, TimeProvider time, CancellationToken cancel) => Dial(round, identity, time, DialTime, cancel);
+    public static Task<OutgoingTransfer> Dial(SendRound round, ClusterIdentity identity, TimeProvider time, CancellationToken cancel) =>
+        Dial(round, identity, time, round.Final ? UrgentDialTime : DialTime, cancel);
 
     public static async Task<OutgoingTransfer> Dial(SendRound round, ClusterIdentity identity, TimeProvider time, TimeSpan within, CancellationToken cancel)
     {
@@ -71,7 +72,7 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
         {
             if (tls is not null) await tls.DisposeAsync();
             if (limit.IsCancellationRequested && e is OperationCanceledException)
-                throw new IOException($"no answer from {round.TargetAddress}:{round.TargetPort} within {within.TotalSeconds:0.#} s", e);
+                throw new TargetSilent($"no answer from {round.TargetAddress}:{round.TargetPort} within {within.TotalSeconds:0.#} s", e);
             throw;
         }
     }
@@ -114,7 +115,7 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
         credit.Set(accept.Credit);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         what.Confirmed = _sent = from;
-        var listening = Listen(what, credit, cancel);
+        var listening = Listen(what, credit, time, cancel);
         var pumping = Pump(what, credit, accept.Compress == Packer.Name, time, stop.Token, cancel);
         if (await Task.WhenAny(listening, pumping) == listening) return await Early(what, listening, pumping, stop);
         try
@@ -138,12 +139,14 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
     }
 
     /// <summary>The target has said its last word before we were done: stop between two frames, so that the connection stays usable.</summary>
-    private static async Task<Sent?> Early(Outgoing what, Task<Complete?> listening, Task<long> pumping, CancellationTokenSource stop)
+    private async Task<Sent?> Early(Outgoing what, Task<Complete?> listening, Task<long> pumping, CancellationTokenSource stop)
     {
         await stop.CancelAsync();
+        // Nothing more will be said on it: a piece that waits to go out must not wait until the kernel gives up.
+        if (listening is { IsFaulted: true, Exception.InnerException: LinkBroken }) await tls.DisposeAsync();
         long? whole = null;
         try { whole = await pumping; }
-        catch (Exception e) when (e is OperationCanceledException or IOException) { /* the target's word below is the reason */ }
+        catch (Exception e) when (e is OperationCanceledException or IOException or ObjectDisposedException) { /* the target's word below is the reason */ }
         if (await listening is not { } early) return null;
         // After a short stream its answer may come before we noticed that our END had gone out.
         return whole is { } sent ? new Sent(sent, early.SyncUs) : throw new InvalidDataException($"the target called snapshot {what.Volume.Snapshot} complete before it was sent");
@@ -220,14 +223,26 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
     }
 
     /// <summary>Until the target's last word. Null: it asks to begin again.</summary>
-    private async Task<Complete?> Listen(Outgoing what, Credit credit, CancellationToken cancel)
+    /// <exception cref="LinkBroken">The target was heard regularly and is not any more.</exception>
+    private async Task<Complete?> Listen(Outgoing what, Credit credit, TimeProvider time, CancellationToken cancel)
+    {
+        using var silence = new Silence(what.Round.Final, time, cancel);
+        try { return await Listen(what, credit, silence, silence.Token); }
+        catch (OperationCanceledException) when (silence.Fell && !cancel.IsCancellationRequested)
+        {
+            throw new LinkBroken(new IOException($"nothing was heard from node {what.Round.TargetNode} for {silence.Limit.TotalSeconds:0} s"));
+        }
+    }
+
+    private async Task<Complete?> Listen(Outgoing what, Credit credit, Silence silence, CancellationToken cancel)
     {
         while (true)
         {
             var header = await _channel.ReadHeader(cancel);
             if (header.Type is not (FrameType.Credit or FrameType.Wait)) return await Ending(header, what, cancel);
             var payload = await _channel.ReadMessage(header, cancel);
-            if (header.Type == FrameType.Wait) continue; // crossed with ACCEPT
+            silence.Heard(header.Type);
+            if (header.Type == FrameType.Wait) continue; // a sign of life, or crossed with ACCEPT
             if (payload.Length != sizeof(long) || BinaryPrimitives.ReadInt64BigEndian(payload) is not (> 0 and <= Ring.Bytes and var granted)) throw new InvalidDataException("a credit of the target cannot be");
             // Never what has not gone out: its buffer would be used again while it is being written.
             what.Confirmed = Math.Min(what.Confirmed + granted, Volatile.Read(ref _sent));

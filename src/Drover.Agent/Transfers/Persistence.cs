@@ -7,10 +7,10 @@ namespace Drover.Agent.Transfers;
 internal sealed class Persistence(Outgoing what, IVolumeDriver driver, ClusterIdentity identity, TimeProvider time, ILogger log)
 {
     /// <summary>For so long without any progress. At the end the app stands still: undoing the move brings it back sooner than waiting.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60), UrgentPatience = TimeSpan.FromSeconds(4);
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100), LongestPause = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60), UrgentPatience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100), LongestPause = TimeSpan.FromSeconds(3), UrgentPause = TimeSpan.FromMilliseconds(500);
 
-    private readonly TimeSpan _patience = what.Round.Final ? UrgentPatience : Patience;
+    private readonly TimeSpan _patience = what.Round.Final ? UrgentPatience : Patience, _longest = what.Round.Final ? UrgentPause : LongestPause;
 
     /// <param name="first">Belongs to the caller, who closes it.</param>
     public async Task<Sent> Send(OutgoingTransfer first, CancellationToken cancel)
@@ -24,14 +24,14 @@ internal sealed class Persistence(Outgoing what, IVolumeDriver driver, ClusterId
             log.LogWarning("move {Move}: the connection for {Volume}/{Snapshot} to {Target} broke ({Why}): dialling again", what.Move, what.Volume.Name, what.Volume.Snapshot, what.Round.TargetNode, broken.Message);
             what.Say($"the connection broke, dialling again: {broken.Message}", reached);
             if (pause > TimeSpan.Zero) await Task.Delay(pause, time, cancel);
-            pause = TimeSpan.FromTicks(Math.Clamp(pause.Ticks * 2, FirstPause.Ticks, LongestPause.Ticks));
+            pause = TimeSpan.FromTicks(Math.Clamp(pause.Ticks * 2, FirstPause.Ticks, _longest.Ticks));
             try { return await Again(cancel); }
             catch (LinkBroken e) { broken = e; }
             catch (NotReached e) { broken = new LinkBroken(e.InnerException!); }
             if (what.Confirmed <= reached) continue;
             (since, reached, pause) = (time.GetTimestamp(), what.Confirmed, TimeSpan.Zero);
         }
-        throw broken;
+        throw new TargetSilent(broken.Message, broken);
     }
 
     private async Task<Sent> Again(CancellationToken cancel)
@@ -46,3 +46,6 @@ internal sealed class Persistence(Outgoing what, IVolumeDriver driver, ClusterId
 
     private sealed class NotReached(Exception cause) : Exception(cause.Message, cause);
 }
+
+/// <summary>Nothing came of a target for as long as a round waits for one.</summary>
+internal sealed class TargetSilent(string message, Exception cause) : IOException(message, cause);

@@ -58,6 +58,11 @@ internal sealed class Reception(ReceptionKey key, string? basis, string? basisId
         _ring.Writer.Advance(data.Length);
         Bytes += data.Length;
         if ((await _ring.Writer.FlushAsync(cancel)).IsCompleted) throw new ReceiverEnded();
+        if (Failpoints.BendsOnce("receive-dies"))
+        {
+            await _ring.Writer.CompleteAsync(new IOException("the receiving program was killed"));
+            throw new ReceiverEnded();
+        }
         if (Bytes >= _lookAt) await LookAtSpace(cancel);
     }
 

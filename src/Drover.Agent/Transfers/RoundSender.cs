@@ -109,6 +109,8 @@ public sealed class RoundSender(AgentOptions options, IVolumeDriver driver, Time
     {
         AuthenticationException => new(StepErrorKind.Operator, $"node {round.TargetNode} at {round.TargetAddress}:{round.TargetPort} is not who it should be, or does not know this node ({e.Message}): check both nodes' certificates", e),
         SocketException => new(StepErrorKind.Retry, $"node {round.TargetNode} cannot be reached at {round.TargetAddress}:{round.TargetPort} ({e.Message}): the agent there must run, and no firewall be between", e),
+        // The app stands still meanwhile, and a target that did not answer for so long has been waited for.
+        TargetSilent when round.Final => new(StepErrorKind.Refused, $"node {round.TargetNode} does not answer ({e.Message}): the app was not to wait longer; nothing of this round is visible there, move again when it is back", e),
         IOException or InvalidDataException => new(StepErrorKind.Retry, $"the transfer to node {round.TargetNode} broke off ({e.Message}): nothing of this round is visible there, it can be repeated", e),
         Host.HostCommandFailed => new(StepErrorKind.Retry, e.Message, e),
         _ => new(StepErrorKind.Operator, e.Message, e),

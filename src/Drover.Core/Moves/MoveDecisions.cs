@@ -20,7 +20,7 @@ public static class MoveDecisions
         IEnumerable<ClusterChange> changes = [];
         if (next.State == MoveState.Verified)
         {
-            if (MoveCommit.Refusal(state, next) is { } why) next = MoveMachine.Next(next, new MoveEvent.CommitRefused(why), now).Next;
+            if ((MoveCommit.Refusal(state, next) ?? Away(state, next)) is { } why) next = MoveMachine.Next(next, new MoveEvent.CommitRefused(why), now).Next;
             else (next, changes) = MoveCommit.Pass(state, next, now);
         }
         if (ReferenceEquals(next, current) || next == current) return current;
@@ -32,6 +32,10 @@ public static class MoveDecisions
         }
         return Decision.Of<Move?>(next, [.. changes, new ClusterChange.PutMove(next)], MoveEvents.Of(current, next));
     }
+
+    /// <summary>After the commit there is no way back: a target that is known to be away would keep the app down for as long as that lasts.</summary>
+    private static string? Away(ClusterState state, Move move) =>
+        state.IsConnected(move.Target) ? null : $"node '{move.Target}' is not connected at the moment of the commit; move again when it is back";
 
     /// <summary>Nothing happened to <paramref name="current"/> since <paramref name="seen"/> was read that a step's outcome depends on.</summary>
     public static bool SamePlace(Move current, Move seen) =>

@@ -5,7 +5,7 @@ namespace Drover.Core.Moves;
 public static partial class MoveMachine
 {
     /// <summary>A node away for longer than this before the commit point undoes the move: less while the app stands still.</summary>
-    public static TimeSpan AwayLimit(Move move) => TimeSpan.FromSeconds(StandsStill(move) ? 5 : 15);
+    public static TimeSpan AwayLimit(Move move) => TimeSpan.FromSeconds(StandsStill(move) ? 4 : 15);
 
     /// <summary>Failed attempts of one step before a move is undone: few while the app stands still.</summary>
     public static int AttemptLimit(Move move) => StandsStill(move) ? 3 : 6;

@@ -22,6 +22,13 @@ public sealed class FailpointFolder(string folder)
 
     public bool Reached(string who, string point) => File.Exists(FileOf(who, point) + ".reached");
 
+    /// <summary>When that was, the first time; null: it was not.</summary>
+    public DateTimeOffset? FirstReached(string who, string point)
+    {
+        var file = new FileInfo(FileOf(who, point) + ".reached");
+        return file.Exists ? new DateTimeOffset(file.CreationTimeUtc, TimeSpan.Zero) : null;
+    }
+
     /// <summary>Lets go of who is held there, and disarms it.</summary>
     public void Release(string who, string point)
     {

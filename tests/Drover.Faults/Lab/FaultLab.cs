@@ -21,11 +21,12 @@ public sealed class FaultLab : IAsyncDisposable
     private readonly HttpClient _http;
     private readonly Dictionary<string, int> _keepers = [];
 
-    public FaultLab(string name, string subnet, int nodes, string artifacts, TextWriter log, TimeProvider time)
+    /// <param name="drivers">One volume driver for all nodes, or one for each: `btrfs,directory`.</param>
+    public FaultLab(string name, string subnet, int nodes, string artifacts, TextWriter log, TimeProvider time, string drivers = LabPlan.Btrfs)
     {
         Time = time;
         _layout = new(name);
-        _plan = LabPlan.Make(name, subnet, 4, nodes, "");
+        _plan = LabPlan.Make(name, subnet, 4, nodes, "").WithDrivers(VolumeKind.ForNodes(drivers, nodes));
         _progress = new(log, time);
         _out = Path.Combine(artifacts, $"{name}-writer");
         Points = new(Path.Combine(artifacts, $"{name}-failpoints"));
@@ -157,11 +158,13 @@ public sealed class FaultLab : IAsyncDisposable
             await _programs.Run("nsenter", [$"--net={_layout.NetFile(machine)}", "nft", "delete", "table", "inet", "faults"], cancel);
     }
 
+    public VolumeKind KindOf(string node) => VolumeKind.Named(_plan.Node(node).VolumeDriver);
+
     public string PoolOf(string node) => $"/proc/{_keepers[node]}/root{_layout.Pool(node)}";
 
     public async Task Fill(string node, CancellationToken cancel)
     {
-        var left = new DriveInfo(PoolOf(node)).AvailableFreeSpace;
+        var left = KindOf(node).Left(new(PoolOf(node)));
         // What is free and what can be had at one time differ a little: approached from above.
         for (var i = 0; left > 0; left -= 4 << 20, i++)
         {
@@ -210,15 +213,11 @@ public sealed class FaultLab : IAsyncDisposable
     public IEnumerable<(string Node, string Name, IReadOnlyList<string> Records)> Copies()
     {
         foreach (var node in Nodes)
-        {
-            var folder = $"{PoolOf(node)}/volumes/{Volume}";
-            foreach (var (name, path) in In($"{folder}/live").Select(e => ($"live/{e}", $"{folder}/live/{e}/records"))
-                         .Concat(In($"{folder}/snapshots").Select(s => (s, $"{folder}/snapshots/{s}/data/records"))))
-                if (Records(path) is { } records) yield return (node, name, records);
-        }
+            foreach (var (name, folder) in KindOf(node).Copies(PoolOf(node), Volume))
+                if (Records($"{folder}/records") is { } records) yield return (node, name, records);
     }
 
-    private static IEnumerable<string> In(string folder, bool files = false)
+    internal static IEnumerable<string> In(string folder, bool files = false)
     {
         try { return [.. (files ? Directory.EnumerateFileSystemEntries(folder) : Directory.EnumerateDirectories(folder)).Select(d => Path.GetFileName(d)!)]; }
         catch (IOException) { return []; /* there is none, or it went just now */ }
@@ -230,7 +229,7 @@ public sealed class FaultLab : IAsyncDisposable
         catch (IOException) { return null; /* removed while we looked */ }
     }
 
-    public IReadOnlyList<string>? LiveRecords(VolumeView volume) => Records($"{PoolOf(volume.Primary!)}/volumes/{Volume}/live/{volume.Epoch}/records");
+    public IReadOnlyList<string>? LiveRecords(VolumeView volume) => Records($"{KindOf(volume.Primary!).Live(PoolOf(volume.Primary!), Volume, volume.Epoch)}/records");
 
     // ---- The API ----
 

@@ -49,6 +49,8 @@ public sealed class SoakRun(FaultLab lab, SoakPlan plan, Random chance, TextWrit
     {
         try
         {
+            // What came before may have left a node on its way back: a drain of one that is away is refused.
+            await run.Ready(cancel);
             await act();
             await run.Ready(cancel);
             return $"ok   {what}";

@@ -12,7 +12,7 @@ public enum Fault
     KillGuards, StopGuards,
     KillSend, KillReceive,
     KillSourceDocker, KillTargetDocker,
-    CutAgents, CutSourceFromControl, CutTargetFromControl, CutSource,
+    CutAgents, CutSourceFromControl, CutTargetFromControl, CutControl, CutSource, CutTarget,
     TargetFull, SourceFull,
     StartFails, ImageGone,
     CorruptFrame, TruncatedStream,
@@ -29,10 +29,18 @@ public sealed record Combo(MoveState Step, Fault Fault)
     private static readonly MoveState[] Steps =
         [MoveState.Preparing, MoveState.Seeding, MoveState.Quiescing, MoveState.FinalDelta, MoveState.Verified, MoveState.CutOver, MoveState.Starting, MoveState.Retiring];
 
-    public string Name => $"{Step}/{Fault}";
-
     /// <summary>Held there instead of where the step says.</summary>
     public Hold? At { get; init; }
+
+    /// <summary>A place within the step, where <see cref="At"/> is one; else null.</summary>
+    public string? Place { get; init; }
+
+    /// <summary>Put right only when the move has ended: whoever waits for the fault to pass waits in vain.</summary>
+    public bool Stays { get; init; }
+
+    public string Where => Place ?? Step.ToString();
+    public string What => Stays ? $"{Fault}Stays" : Fault.ToString();
+    public string Name => $"{Where}/{What}";
 
     public Hold Hold => At ?? Step switch
     {
@@ -48,8 +56,41 @@ public sealed record Combo(MoveState Step, Fault Fault)
         _ => throw new ArgumentOutOfRangeException(nameof(Step), Step, "a move is not held there"),
     };
 
-    /// <summary>All that make sense: a send can be killed only where one runs.</summary>
+    /// <summary>What is done on every driver's data, and what is for the move alone: the whole table.</summary>
+    public static IReadOnlyList<Combo> Whole() => [.. All().Union(Data()).Union(Staying())];
+
+    /// <summary>Each fault in each step where it makes sense: a send can be killed only where one runs.</summary>
     public static IReadOnlyList<Combo> All() => [.. from step in Steps from fault in Enum.GetValues<Fault>() where MakesSense(step, fault) select new Combo(step, fault)];
+
+    /// <summary>What strikes the data itself: seeding, the final round, its verification, the promotion.</summary>
+    public static IReadOnlyList<Combo> Data() =>
+    [
+        // Switched on in the step before: in the first round, and in the last.
+        .. Of(MoveState.Preparing, Fault.CorruptFrame, Fault.TruncatedStream, Fault.TargetFull, Fault.SourceFull),
+        .. Of(MoveState.Seeding, Fault.KillSend, Fault.KillReceive, Fault.KillSource, Fault.KillTarget, Fault.CutAgents, Fault.TargetFull, Fault.SourceFull, Fault.StoreFails),
+        .. Of(MoveState.Quiescing, Fault.CorruptFrame, Fault.TruncatedStream, Fault.TargetFull, Fault.SourceFull),
+        .. Of(MoveState.FinalDelta, Fault.KillSend, Fault.KillReceive, Fault.KillSource, Fault.KillTarget, Fault.CutAgents, Fault.TargetFull, Fault.StoreFails),
+        .. Of(MoveState.FinalDelta, Fault.KillSource, Fault.KillTarget, Fault.CutAgents, Fault.TargetFull, Fault.StoreFails).Select(c => c with { Place = "Verifying", At = new("target", "Final.received") }),
+        .. Of(MoveState.Verified, Fault.KillTarget, Fault.StoreFails),
+        .. Of(MoveState.CutOver, Fault.KillSource, Fault.KillTarget, Fault.StopTarget, Fault.CutAgents, Fault.TargetFull, Fault.StoreFails).Select(c => c with { Place = "Promoting", At = new("target", "promote.begin") }),
+        .. Of(MoveState.Starting, Fault.KillTarget, Fault.TargetFull),
+        .. Of(MoveState.Retiring, Fault.KillSource, Fault.SourceFull),
+    ];
+
+    /// <summary>Faults that do not pass by themselves, before the commit: the move is undone, or goes on without what has failed.</summary>
+    public static IReadOnlyList<Combo> Staying() =>
+    [
+        .. Stay(MoveState.Preparing, Fault.StopTarget, Fault.CutAgents),
+        .. Stay(MoveState.Seeding, Fault.KillTarget, Fault.StopTarget, Fault.CutTarget, Fault.TargetFull),
+        .. Stay(MoveState.Quiescing, Fault.KillTarget, Fault.StopTarget, Fault.CutAgents, Fault.CutTargetFromControl, Fault.TargetFull),
+        .. Stay(MoveState.FinalDelta, Fault.KillTarget, Fault.StopTarget, Fault.CutAgents, Fault.CutTargetFromControl, Fault.CutTarget),
+        .. Stay(MoveState.FinalDelta, Fault.CutAgents, Fault.CutTarget).Select(c => c with { Place = "Verifying", At = new("target", "Final.received") }),
+        .. Stay(MoveState.Verified, Fault.KillTarget),
+    ];
+
+    private static IEnumerable<Combo> Of(MoveState step, params Fault[] faults) => faults.Select(f => new Combo(step, f));
+
+    private static IEnumerable<Combo> Stay(MoveState step, params Fault[] faults) => Of(step, faults).Select(c => c with { Stays = true });
 
     /// <summary>Some of each step and each kind, for a quick look.</summary>
     public static IReadOnlyList<Combo> Short() =>

@@ -9,20 +9,23 @@ namespace Drover.Faults.Table;
 /// <summary>What one fault in one step came to.</summary>
 /// <param name="Wrong">Null: survived.</param>
 /// <param name="Why">Of a move that was undone.</param>
-public sealed record ComboResult(Combo Combo, string Ended, TimeSpan Took, string? Wrong, string? Why)
+/// <param name="Undo">How soon it was undone; null: it was not.</param>
+public sealed record ComboResult(Combo Combo, string Ended, TimeSpan Took, string? Wrong, string? Why, UndoTimes? Undo)
 {
     public string Line => string.Create(CultureInfo.InvariantCulture,
-        $"{(Wrong is null ? "ok  " : "BAD ")} {Combo.Step,-10} {Combo.Fault,-21} {Ended,-7} {Took.TotalSeconds,5:0.0} s  {Wrong ?? Why}").TrimEnd();
+        $"{(Wrong is null ? "ok  " : "BAD ")} {Combo.Where,-10} {Combo.What,-26} {Ended,-7} {Took.TotalSeconds,5:0.0} s  {Wrong ?? (Undo is null ? Why : $"{Undo}: {Why}")}").TrimEnd();
 }
 
 /// <summary>Begins a move under write load, holds it in a step, strikes, lets go, puts right, and judges.</summary>
 public sealed class ComboRun(FaultLab lab, Watch watch, Tally tally, Random chance)
 {
-    private static readonly TimeSpan Broad = TimeSpan.FromSeconds(60), Narrow = TimeSpan.FromSeconds(15), Lasting = TimeSpan.FromSeconds(4), Longer = TimeSpan.FromMilliseconds(600);
+    private static readonly TimeSpan Broad = TimeSpan.FromSeconds(60), Narrow = TimeSpan.FromSeconds(15), Lasting = TimeSpan.FromSeconds(4), LongestStay = TimeSpan.FromSeconds(25), Longer = TimeSpan.FromMilliseconds(600);
     private const int Ballast = 12, MoreAcks = 5;
     private int _twoSeen;
     private string? _why;
+    private UndoTimes? _undo;
 
+    public UndoTally Undone { get; init; } = new();
     public Broken? Broken { get; init; }
 
     /// <summary>Which node is the target, counted from the source.</summary>
@@ -38,7 +41,7 @@ public sealed class ComboRun(FaultLab lab, Watch watch, Tally tally, Random chan
     {
         var begun = lab.Time.GetTimestamp();
         var ended = "-";
-        _why = null;
+        (_why, _undo) = (null, null);
         var wrong = new List<string>();
         try
         {
@@ -51,7 +54,7 @@ public sealed class ComboRun(FaultLab lab, Watch watch, Tally tally, Random chan
         await JudgeCopies(wrong, "at the end", cancel);
         await JudgeHistory(wrong, cancel);
         JudgeWriters(wrong);
-        var result = new ComboResult(combo, ended, lab.Time.GetElapsedTime(begun), wrong.Count == 0 ? null : string.Join("; ", wrong), _why);
+        var result = new ComboResult(combo, ended, lab.Time.GetElapsedTime(begun), wrong.Count == 0 ? null : string.Join("; ", wrong), _why, _undo);
         tally.Count(result.Wrong is null);
         return result;
     }
@@ -68,37 +71,74 @@ public sealed class ComboRun(FaultLab lab, Watch watch, Tally tally, Random chan
         var blow = new Blow(lab, source, target);
         var move = await lab.Begin(target, cancel);
         var acks = 0;
+        MoveEyes? eyes = null;
+        DateTimeOffset struck = default, passed = default;
         try
         {
-            await lab.Until($"the move to be held in {combo.Step}", Patience, () => Task.FromResult(lab.Points.Reached(who, point)), cancel, () => Seen(move.Id, cancel).Result);
+            await lab.Until($"the move to be held in {combo.Where}", Patience, () => Task.FromResult(lab.Points.Reached(who, point)), cancel, () => Seen(move.Id, cancel).Result);
+            eyes = MoveEyes.Open(lab, move.Id, await lab.SeeMove(move.Id, cancel));
+            struck = lab.Time.GetUtcNow();
             await blow.Strike(combo.Fault, cancel);
             await JudgeCopies(wrong, "after the fault", cancel);
-            foreach (var bend in Broken?.Restarts ?? [])
-            {
-                lab.Points.Arm(Who(bend.Who), bend.Point, "on");
-                lab.Signal(Who(bend.Who), "agent", 9);
-                await lab.Start(Who(bend.Who), "agent", cancel);
-            }
-            if (Broken is not null) await Task.Delay(Longer, lab.Time, cancel);
+            await Bend(Broken?.Restarts ?? [], Who, cancel);
             lab.Points.Release(who, point);
             if (Broken is not null) await Task.Delay(Lasting, lab.Time, cancel);
-            if (Blow.Lasts(combo.Fault) is { Ticks: > 0 } lasting) await Task.Delay(lasting, lab.Time, cancel);
+            await Last(combo, move.Id, cancel);
             await JudgeCopies(wrong, "while it lasted", cancel);
+            struck = blow.StruckAt(combo.Fault) ?? struck;
         }
         finally
         {
             lab.Points.Release(who, point);
             foreach (var bend in Broken is null ? [] : Broken.Bends.Concat(Broken.Restarts)) lab.Points.Release(Who(bend.Who), bend.Point);
             acks = Log().Acks.Count;
+            passed = lab.Time.GetUtcNow();
             await blow.PutRight(cancel);
         }
         MoveView? last = null;
         await lab.Until("the move to end", Patience, async () => (last = await lab.SeeMove(move.Id, cancel) ?? last) is { EndedAt: not null }, cancel, () => $"it is {last?.State}, waits for {last?.WaitsFor}");
         await lab.Until("the writer to go on", Patience, () => Task.FromResult(Log().Acks.Count >= acks + MoreAcks), cancel, () => $"the move ended as {last!.State}");
+        await eyes!.DisposeAsync();
+        if (last!.State == nameof(MoveState.Undone)) Note(combo, eyes, struck, last.EndedAt!.Value, Blow.HitsSource(combo.Fault) ? passed : null);
         var at = (await lab.SeeVolume(cancel))?.Primary;
         _why = last!.Failure;
         if (at != (last.State == nameof(MoveState.Done) ? target : source)) wrong.Add($"the move ended as {last.State} and the volume is on {at}");
         return last.State;
+    }
+
+    /// <summary>A fault that stays is there until the move has ended, or has turned back and the source serves; or as long as the move could wait for it to pass.</summary>
+    private async Task Last(Combo combo, string move, CancellationToken cancel)
+    {
+        if (!combo.Stays) { await Task.Delay(Blow.Lasts(combo.Fault), lab.Time, cancel); return; }
+        var begun = lab.Time.GetTimestamp();
+        int? turned = null;
+        while (lab.Time.GetElapsedTime(begun) < LongestStay)
+        {
+            var seen = await lab.SeeMove(move, cancel);
+            if (seen is { EndedAt: not null }) return;
+            var acks = Log().Acks.Count;
+            if (seen is { State: nameof(MoveState.Unwinding) }) turned ??= acks;
+            if (acks > turned + MoreAcks) return;
+            await Task.Delay(TimeSpan.FromMilliseconds(100), lab.Time, cancel);
+        }
+    }
+
+    private async Task Bend(IReadOnlyList<Hold> restarts, Func<string, string> who, CancellationToken cancel)
+    {
+        foreach (var bend in restarts)
+        {
+            lab.Points.Arm(who(bend.Who), bend.Point, "on");
+            lab.Signal(who(bend.Who), "agent", 9);
+            await lab.Start(who(bend.Who), "agent", cancel);
+        }
+        if (Broken is not null) await Task.Delay(Longer, lab.Time, cancel);
+    }
+
+    private void Note(Combo combo, MoveEyes eyes, DateTimeOffset struck, DateTimeOffset ended, DateTimeOffset? passed)
+    {
+        long On(DateTimeOffset moment) => MoveEyes.OnBootClock(moment, lab.Time);
+        _undo = UndoTimes.Of(new(On(struck), eyes.Seen is { } seen ? On(seen) : null, On(ended), passed is { } over ? On(over) : null), Log().Acks);
+        if (_undo is not null) Undone.Add(combo.Name, _undo);
     }
 
     private async Task<string> Seen(string move, CancellationToken cancel) => await lab.SeeMove(move, cancel) is { } seen ? $"it is {seen.State}: {seen.Failure ?? seen.WaitsFor}" : "no answer";

@@ -18,32 +18,50 @@ public sealed record Broken(string Name, IReadOnlyList<Hold> Bends, IReadOnlyLis
     ];
 }
 
-/// <summary>Runs combos in one lab, which is made anew when it did not come back clean.</summary>
-public sealed class FaultTable(Func<FaultLab> make, TextWriter output, string kept, Random chance)
+/// <summary>Combos on nodes with these volume drivers.</summary>
+/// <param name="Drivers">One for all nodes, or one for each: `btrfs,directory`.</param>
+public sealed record Bed(string Drivers, IReadOnlyList<Combo> Combos)
 {
-    public async Task<Tally> Run(IReadOnlyList<Combo> combos, Broken? broken, CancellationToken cancel)
+    /// <summary>Everything on the first driver; on each other one what strikes the data.</summary>
+    public static IReadOnlyList<Bed> Usual() => [.. VolumeKind.All.Select((kind, i) => new Bed(kind.Name, i == 0 ? Combo.Whole() : Combo.Data()))];
+}
+
+/// <summary>Runs combos in a lab of two nodes, which is made anew for each bed, and when it did not come back clean.</summary>
+public sealed class FaultTable(Func<string, FaultLab> make, TextWriter output, string kept, Random chance)
+{
+    private readonly Tally _tally = new();
+    private int _number;
+
+    public UndoTally Undone { get; } = new();
+
+    public async Task<Tally> Run(IReadOnlyList<Bed> beds, Broken? broken, CancellationToken cancel)
     {
-        var tally = new Tally();
-        var left = new Queue<Combo>(combos);
+        var count = beds.Sum(b => b.Combos.Count);
+        foreach (var bed in beds) await Run(bed, count, broken, cancel);
+        return _tally;
+    }
+
+    private async Task Run(Bed bed, int count, Broken? broken, CancellationToken cancel)
+    {
+        var left = new Queue<Combo>(bed.Combos);
         while (left.Count > 0)
         {
-            await using var lab = make();
+            await using var lab = make(bed.Drivers);
             await lab.Up(cancel);
             await using var watch = new Watch(lab);
-            var run = new ComboRun(lab, watch, tally, chance) { Broken = broken };
+            var run = new ComboRun(lab, watch, _tally, chance) { Broken = broken, Undone = Undone };
             await run.Ready(cancel);
             watch.Begin();
             while (left.TryDequeue(out var combo))
             {
                 var result = await run.Run(combo, cancel);
-                await output.WriteLineAsync($"{combos.Count - left.Count,3}/{combos.Count} {result.Line}");
+                await output.WriteLineAsync($"{++_number,3}/{count} {bed.Drivers,-9} {result.Line}");
                 if (result.Wrong is null) continue;
-                Keep(lab, combo.Name.Replace('/', '-'));
+                Keep(lab, $"{bed.Drivers}-{combo.Name}".Replace('/', '-'));
                 break;
             }
             Keep(lab, "last");
         }
-        return tally;
     }
 
     /// <summary>What the processes said, and what the writer did, in a folder of the combo's own.</summary>

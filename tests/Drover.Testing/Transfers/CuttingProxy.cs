@@ -12,14 +12,18 @@ public sealed class CuttingProxy : IAsyncDisposable
     private readonly CancellationTokenSource _end = new();
     private readonly int _server;
     private readonly Queue<long> _cuts;
-    private long _flipAt;
+    private long _flipAt, _silentAt = long.MaxValue;
     private (Socket, Socket)? _current;
     private Task _work = Task.CompletedTask;
+    private readonly TaskCompletionSource _silent = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private CuttingProxy(int server, long flipAt, long[] cuts) => (_server, _flipAt, _cuts) = (server, flipAt, new(cuts));
 
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
     public int Connections { get; private set; }
+
+    /// <summary>Ends when a link <see cref="FallingSilent"/> has fallen silent.</summary>
+    public Task Silent => _silent.Task;
 
     /// <summary>A target that cannot be reached any more, once the cuts have been made.</summary>
     public bool CloseAfterCuts { get; init; }
@@ -27,6 +31,9 @@ public sealed class CuttingProxy : IAsyncDisposable
     public static CuttingProxy Open(int server, params long[] cuts) => Started(new(server, long.MaxValue, cuts));
 
     public static CuttingProxy OpenOnce(int server, long cutAfter) => Started(new(server, long.MaxValue, [cutAfter]) { CloseAfterCuts = true });
+
+    /// <summary>The first connection's link is cut after so many bytes: from then on nothing passes, either way, and nobody is told.</summary>
+    public static CuttingProxy FallingSilent(int server, long at) => Started(new(server, long.MaxValue, []) { _silentAt = at });
 
     public static CuttingProxy Flipping(int server, long at) => Started(new(server, at, []));
 
@@ -54,9 +61,9 @@ public sealed class CuttingProxy : IAsyncDisposable
             {
                 var client = await _listener.AcceptTcpClientAsync(_end.Token);
                 Connections++;
-                var flip = _flipAt;
-                _flipAt = long.MaxValue;
-                open.Add(Pass(client, _cuts.TryDequeue(out var cut) ? cut : long.MaxValue, flip));
+                var (flip, silent) = (_flipAt, new Link(_silentAt, _silent));
+                (_flipAt, _silentAt) = (long.MaxValue, long.MaxValue);
+                open.Add(Pass(client, _cuts.TryDequeue(out var cut) ? cut : long.MaxValue, flip, silent));
             }
             _listener.Stop();
         }
@@ -64,7 +71,7 @@ public sealed class CuttingProxy : IAsyncDisposable
         await Task.WhenAll(open);
     }
 
-    private async Task Pass(TcpClient client, long cutAfter, long flipAt)
+    private async Task Pass(TcpClient client, long cutAfter, long flipAt, Link link)
     {
         using (client)
         {
@@ -72,7 +79,7 @@ public sealed class CuttingProxy : IAsyncDisposable
             _current = (client.Client, there.Client);
             await there.ConnectAsync(IPAddress.Loopback, _server);
             // Whichever side ends first ends both, as one connection would.
-            var ways = new[] { Forward(client, there, cutAfter, flipAt), Back(there, client), Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, _end.Token) };
+            var ways = new[] { Forward(client, there, cutAfter, flipAt, link), Back(there, client, link), Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, _end.Token) };
             await Task.WhenAny(ways);
             client.Close();
             there.Close();
@@ -80,7 +87,7 @@ public sealed class CuttingProxy : IAsyncDisposable
         }
     }
 
-    private static async Task Forward(TcpClient client, TcpClient there, long cutAfter, long flipAt)
+    private async Task Forward(TcpClient client, TcpClient there, long cutAfter, long flipAt, Link link)
     {
         var buffer = new byte[16 * 1024];
         long passed = 0;
@@ -92,16 +99,43 @@ public sealed class CuttingProxy : IAsyncDisposable
                 if (passed + read > flipAt && passed <= flipAt) buffer[flipAt - passed] ^= 1;
                 passed += read;
                 if (passed > cutAfter) return;
+                if (passed > link.SilentAt) await link.Cut(_end.Token);
                 await there.GetStream().WriteAsync(buffer.AsMemory(0, read));
             }
         }
         catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or InvalidOperationException) { /* one side went away: what the test wants to see is how the other takes it */ }
     }
 
-    private static async Task Back(TcpClient there, TcpClient client)
+    private async Task Back(TcpClient there, TcpClient client, Link link)
     {
-        try { await there.GetStream().CopyToAsync(client.GetStream()); }
+        var buffer = new byte[16 * 1024];
+        try
+        {
+            int read;
+            while ((read = await there.GetStream().ReadAsync(buffer)) > 0)
+            {
+                if (link.IsCut) await link.Cut(_end.Token);
+                await client.GetStream().WriteAsync(buffer.AsMemory(0, read));
+            }
+        }
         catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or InvalidOperationException) { /* as above */ }
+    }
+
+    private sealed class Link(long silentAt, TaskCompletionSource silent)
+    {
+        private volatile bool _isCut;
+
+        public long SilentAt => silentAt;
+        public bool IsCut => _isCut;
+
+        /// <summary>Never returns: the packets are lost, until the test is over.</summary>
+        public async Task Cut(CancellationToken over)
+        {
+            _isCut = true;
+            silent.TrySetResult();
+            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw new IOException("the test is over");
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -11,7 +11,7 @@ namespace Drover.Agent.Volumes.Btrfs;
 /// <summary>Streams: `btrfs send` and `btrfs receive`, and the checks that make their result trustworthy.</summary>
 public sealed partial class BtrfsDriver
 {
-    private const int ReadSize = 256 * 1024, TruncatedAt = 16 * 1024;
+    private const int ReadSize = 256 * 1024;
     /// <summary>Largest size an unprivileged user may ask for; the default of 64 KiB stalls both sides at every burst.</summary>
     private const int PipeSize = 1024 * 1024;
 
@@ -40,17 +40,10 @@ public sealed partial class BtrfsDriver
         await using var sending = commands.Start(command);
         sending.Input.Close();
         Widen(sending.Output);
-        long sent = 0;
         while (true)
         {
             var read = await sending.Output.ReadAsync(to.GetMemory(ReadSize), cancel);
             if (read == 0) break;
-            // Behind the head of the stream: there is a subvolume at the other side then, and it is not whole.
-            if ((sent += read) > TruncatedAt && Failpoints.BendsOnce("truncate-stream"))
-            {
-                to.Advance((int)(TruncatedAt - Math.Min(TruncatedAt, sent - read)));
-                return;
-            }
             to.Advance(read);
             var flushed = await to.FlushAsync(cancel);
             if (flushed.IsCompleted) throw new IOException($"the reader of the stream of {folder.Name}/{snapshot} went away");
