@@ -57,6 +57,7 @@ public static class Program
         services.AddReconciling(options);
         services.AddSingleton(seat).AddLeases(options);
         services.AddSingleton<ITicketKeySink, TicketKeySink>();
+        services.AddSingleton<IControlStreams, ControlStreams>().AddSingleton<VolumeFiles>();
         services.AddHostedService<IdentityKeeper>();
         services.AddHostedService<ControlLink>();
         return builder.Build();

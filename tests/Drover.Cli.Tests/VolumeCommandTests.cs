@@ -22,6 +22,11 @@ public sealed class VolumeCommandTests
     [InlineData("volume delete data --purge --confirm data")]
     [InlineData("volume undelete data")]
     [InlineData("volume operations")]
+    [InlineData("volume export data nightly data.drovervol --limit 50MB/s")]
+    [InlineData("volume export data data.drovervol --force")]
+    [InlineData("volume export data -")]
+    [InlineData("volume import copy data.drovervol --node node2 --size none --limit 50MB/s")]
+    [InlineData("volume import copy -")]
     public void Each_line_is_understood(string line) => Assert.Empty(RootCommands.Build().Parse(line.Split(' ')).Errors);
 
     [Theory, InlineData("90s", 90), InlineData("15m", 900), InlineData("1.5h", 5400), InlineData("7d", 604800)]

@@ -81,7 +81,7 @@ public static class Samples
     public static readonly VolumeOperation Operation = new(new("o1"), VolumeVerb.Restore, new("mongodata"), new("node1"), VolumeStage.Taking, Moment)
     {
         Snapshot = new("nightly"), Origin = SnapshotOrigin.Schedule, Safety = new("before"), Target = new("copy"), Size = new(5), Drops = [new("old")], Further = [new("node2")],
-        Attempts = 2, NextAt = Moment, WaitsFor = "another attempt", EndedAt = Moment, Failure = "refused",
+        Attempts = 2, NextAt = Moment, WaitsFor = "another attempt", EndedAt = Moment, Failure = "refused", BytesPerSecond = 9,
     };
 
     /// <summary>What puts one of each into the state.</summary>

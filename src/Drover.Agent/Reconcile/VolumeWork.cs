@@ -1,3 +1,4 @@
+using Drover.Agent.Transfers;
 using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
 using Drover.Core;
@@ -8,22 +9,48 @@ namespace Drover.Agent.Reconcile;
 public sealed class StepsByKind(MoveWork moves, VolumeWork volumes) : IStepWork
 {
     public Task<StepResult> Do(Step step, Action<StepProgress> progress, CancellationToken cancel) =>
-        volumes.Do(step, cancel) ?? moves.Do(step, progress, cancel);
+        volumes.Do(step, progress, cancel) ?? moves.Do(step, progress, cancel);
 }
 
 /// <summary>Work on one volume that no move asks for. Each verb may be repeated: one that was cut short by the agent's end is done again from the start and finds what is there.</summary>
-public sealed class VolumeWork(Orders orders, NodeBook book, IVolumeDriver volumes, KeyedLocks locks, IObservations observations)
+public sealed class VolumeWork(Orders orders, NodeBook book, IVolumeDriver volumes, KeyedLocks locks, IObservations observations, VolumeFiles? files = null)
 {
     /// <summary>Null: not such a step.</summary>
-    public Task<StepResult>? Do(Step step, CancellationToken cancel) => step.WorkCase switch
+    public Task<StepResult>? Do(Step step, Action<StepProgress> progress, CancellationToken cancel) => step.WorkCase switch
     {
         Step.WorkOneofCase.MakeVolume => Make(step.MakeVolume, cancel),
         Step.WorkOneofCase.TakeSnapshot => Take(step.TakeSnapshot, cancel),
         Step.WorkOneofCase.DropData => Drop(step.DropData, cancel),
         Step.WorkOneofCase.ResizeVolume => Resize(step.ResizeVolume, cancel),
         Step.WorkOneofCase.CheckVolume => Check(step.CheckVolume, cancel),
+        Step.WorkOneofCase.ExportVolume when files is not null => Export(files, step.ExportVolume, progress, cancel),
+        Step.WorkOneofCase.ImportVolume when files is not null => Import(files, step.ImportVolume, progress, cancel),
         _ => null,
     };
+
+    /// <summary>Nothing is held: a snapshot does not change, and the driver keeps it while it is read.</summary>
+    private static async Task<StepResult> Export(VolumeFiles files, ExportVolume export, Action<StepProgress> progress, CancellationToken cancel)
+    {
+        await files.Export(export, progress, cancel);
+        return new StepResult();
+    }
+
+    /// <summary>Only where there is no trace of the name. What a failure leaves, the operation clears away by its next step.</summary>
+    private async Task<StepResult> Import(VolumeFiles files, ImportVolume import, Action<StepProgress> progress, CancellationToken cancel)
+    {
+        if (import.SizeBytes > 0) Able(import.Name);
+        var (name, epoch) = (new VolumeName(import.Name), new Epoch(import.Epoch));
+        using var held = await locks.Take([KeyedLocks.Volume(import.Name)], cancel);
+        if (await volumes.Inspect(name, cancel) is { } here)
+            throw new StepFailed(StepErrorKind.Operator, here.ForeignTrace ?? $"volume {name} is known here (epoch {here.Known}, {here.Snapshots.Count} snapshots): a known volume is never made again of a file; choose another name, or another node");
+        try { await files.Import(import, progress, cancel); }
+        // What the file is, the file's sender must know; what the network is, too.
+        catch (Exception e) when (e is InvalidDataException or IOException or Grpc.Core.RpcException) { throw new StepFailed(StepErrorKind.Operator, e is Grpc.Core.RpcException rpc ? rpc.Status.Detail : e.Message); }
+        Ensure(import.Name, await volumes.Promote(name, new(import.Snapshot), epoch, cancel));
+        if (import.SizeBytes > 0) Ensure(import.Name, await volumes.Resize(name, new ByteCount(import.SizeBytes), epoch, cancel));
+        await Tell(name, cancel);
+        return new StepResult();
+    }
 
     private async Task<StepResult> Make(MakeVolume make, CancellationToken cancel)
     {
@@ -77,6 +104,9 @@ public sealed class VolumeWork(Orders orders, NodeBook book, IVolumeDriver volum
                 throw new StepFailed(StepErrorKind.Retry, $"volume '{name}': container of task {user} still runs with it");
             if (await volumes.Inspect(name, cancel) is { } here && here.Known.Value > drop.Epoch)
                 throw new StepFailed(StepErrorKind.Refused, $"volume '{name}': order of epoch {drop.Epoch} refused: this node knows epoch {here.Known}");
+            // Before anything else is touched: what this operation did not bring stays.
+            if (drop.OnlyWith.Length > 0 && await volumes.Inspect(name, cancel) is { } found && (found.ForeignTrace is not null || found.Snapshots.Count != 1 || found.Snapshots[0].Name.Value != drop.OnlyWith))
+                throw new StepFailed(StepErrorKind.Operator, $"what lies there of volume '{name}' is left alone");
             Ensure(drop.Name, await volumes.Unmount(name, cancel));
         }
         // Safe: the whole of it goes only for a purged volume or a standby whose primary has just said that it has the data, and never when this node knows a newer epoch.

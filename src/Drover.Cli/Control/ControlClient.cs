@@ -61,6 +61,24 @@ public sealed class ControlClient(Uri control, Credentials credentials) : IDispo
         }
     }
 
+    /// <summary>A long body, read as it comes.</summary>
+    public async Task Download(string path, Func<Stream, Task> read, CancellationToken cancel)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        using var response = await Send(request, HttpCompletionOption.ResponseHeadersRead, cancel);
+        await using var from = await response.Content.ReadAsStreamAsync(cancel);
+        await read(from);
+    }
+
+    /// <summary>Sends a long body. The server is asked first whether it wants it.</summary>
+    public async Task<T> Upload<T>(string path, Stream body, JsonTypeInfo<T> type, CancellationToken cancel)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StreamContent(body, 256 * 1024), Headers = { ExpectContinue = true } };
+        request.Content.Headers.ContentType = new("application/octet-stream");
+        using var response = await Send(request, HttpCompletionOption.ResponseContentRead, cancel);
+        return JsonSerializer.Deserialize(await response.Content.ReadAsStringAsync(cancel), type) ?? throw Unreadable(path);
+    }
+
     /// <summary>Server-sent events. Ends when the server closes; the caller connects again with the last sequence it saw.</summary>
     public async IAsyncEnumerable<EventView> Events(string query, [EnumeratorCancellation] CancellationToken cancel)
     {

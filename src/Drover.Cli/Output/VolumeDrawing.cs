@@ -16,6 +16,7 @@ public static class VolumeDrawing
         ("snapshot", _) => $"snapshot {operation.Snapshot} of volume {operation.Volume} is on {operation.Node}",
         ("restore", _) => $"volume {operation.Volume} is as in snapshot {operation.Snapshot}; to undo: drover volume restore {operation.Volume} {operation.Safety}",
         ("clone", _) => $"volume {operation.Target} is on {operation.Node}, of snapshot {operation.Snapshot} of {operation.Volume}",
+        ("import", _) => $"volume {operation.Volume} is on {operation.Node}, of the file",
         ("create", _) => $"volume {operation.Volume} is on {operation.Node}",
         _ => $"the {operation.Verb} of volume {operation.Volume} is done",
     };

@@ -39,7 +39,7 @@ public sealed class ApiDoorKeeper(ControlPlaneOptions options, TrustBook book, A
             await Refuse(context, caller, 403, "this request comes from another site", "Use the control plane's own address, or a token", asked, "Origin");
             return;
         }
-        if (Reads(context.Request.Method)) await next(context);
+        if (Reads(context.Request.Method) && RouteTable.Find(context.Request.Method, context.Request.Path.Value ?? "") is not { Reveals: true }) await next(context);
         else await Audited(context, caller, next);
     }
 

@@ -11,7 +11,8 @@ public static class RouteTable
     /// <param name="Methods">`GET`, `POST|PUT`, `*`: any.</param>
     /// <param name="Path">`{x}`: one segment; `{*x}`: one or more, also in the middle.</param>
     /// <param name="Least">Null: nobody needs to say who he is.</param>
-    public sealed record Entry(string Methods, string Path, ApiRole? Least);
+    /// <param name="Reveals">Read or not, it goes into the audit log.</param>
+    public sealed record Entry(string Methods, string Path, ApiRole? Least, bool Reveals = false);
 
     /// <summary>The first that fits counts.</summary>
     public static readonly IReadOnlyList<Entry> Entries =
@@ -33,6 +34,8 @@ public static class RouteTable
         new("GET", "/api/v1/volumes", Viewer),
         new("GET", "/api/v1/volumes/{name}", Viewer),
         new("GET", "/api/v1/volumes/{name}/snapshots", Viewer),
+        // Operators may run an app with the volume, which can read it all: this gives them no more. Viewers may not.
+        new("GET", "/api/v1/volumes/{name}/export", Operator, Reveals: true),
         new("GET", "/api/v1/operations", Viewer),
         new("GET", "/api/v1/operations/{id}", Viewer),
         new("GET", "/api/v1/moves", Viewer),

@@ -23,7 +23,7 @@ public sealed record AgentLinkOptions(string Cluster, string TicketKeyPem, long 
 
 /// <summary>The agents' end of the control plane: one stream a node, orders down as commits make them, observations up into decisions.</summary>
 public sealed partial class AgentLinkService(
-    ICluster cluster, AgentConnections connections, LeaseBook leases, Authorities authorities, AuditLog audit, AgentLinkOptions options, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<AgentLinkService> log)
+    ICluster cluster, AgentConnections connections, LeaseBook leases, Authorities authorities, AuditLog audit, AgentLinkOptions options, TimeProvider time, IHostApplicationLifetime lifetime, Volumes.VolumeStreams streams, ILogger<AgentLinkService> log)
     : AgentLink.AgentLinkBase
 {
     /// <summary>Heartbeats that may be missed.</summary>

@@ -13,6 +13,7 @@ public static class AgentSetup
         });
         services.AddSingleton(options);
         services.AddSingleton<AgentConnections>();
+        services.AddSingleton<Volumes.VolumeStreams>();
         services.AddSingleton<VolumePromotions>();
         services.AddSingleton(all => new LeaseBook(all.GetRequiredService<ICluster>(), options.Lease, all.GetRequiredService<TimeProvider>()));
         services.AddSingleton<IAgentConnections>(all => all.GetRequiredService<AgentConnections>());

@@ -25,11 +25,12 @@ public static class ApiV1Setup
 
 /// <summary>Finds what a path of /api/v1 means. Errors are <see cref="ErrorView"/>s.</summary>
 public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoard board, EventRing ring, IAgentConnections agents, IOfferExchange offers, VolumePromotions promotions, VolumeCommands volumes, NodeCommands nodes, ServerInfo server, TimeProvider time,
-    IHostApplicationLifetime lifetime, ILogger<ApiV1> log)
+    IHostApplicationLifetime lifetime, VolumeStreams streams, ILogger<ApiV1> log)
 {
-    private const string There = "/api/v1/status, nodes, nodes/{id}, nodes/{id}/cordon, nodes/{id}/uncordon, nodes/{id}/drain, nodes/{id}/drain/stop, rebalance, volumes, volumes/{name}, volumes/{name}/promote|snapshots|restore|clone|resize|schedule|undelete|purge, operations, operations/{id}, moves, moves/{id}, moves/{id}/undo, moves/{id}/cut, events, apps/{id}/logs, offers";
+    private const string There = "/api/v1/status, nodes, nodes/{id}, nodes/{id}/cordon, nodes/{id}/uncordon, nodes/{id}/drain, nodes/{id}/drain/stop, rebalance, volumes, volumes/{name}, volumes/{name}/export, volumes/{name}/import|promote|snapshots|restore|clone|resize|schedule|undelete|purge, operations, operations/{id}, moves, moves/{id}, moves/{id}/undo, moves/{id}/cut, events, apps/{id}/logs, offers";
     private readonly PromotionEndpoint _promotion = new(promotions);
     private readonly VolumeEndpoints _volumes = new(cluster, volumes);
+    private readonly VolumeFileEndpoints _files = new(cluster, volumes, agents, streams, time);
     private readonly MoveEndpoints _moves = new(cluster, moves, board);
     private readonly NodeEndpoints _nodes = new(cluster, nodes, time);
     private readonly EventEndpoints _events = new(ring, time, lifetime);
@@ -60,6 +61,7 @@ public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoar
         if (path is ["moves", var moved, "undo" or "cut"] && HttpMethods.IsPost(context.Request.Method)) return _moves.Act(context, moved, undo: path[2] == "undo");
         if (_nodes.Act(context, path) is { } act) return act;
         if (path is ["volumes", var promoted, "promote"] && HttpMethods.IsPost(context.Request.Method)) return _promotion.Promote(context, promoted);
+        if (_files.Find(context, path) is { } file) return file;
         if (path is ["volumes", ..] && _volumes.Find(context, path) is { } volumeWork) return volumeWork;
         var acts = path is ["moves", _, "undo" or "cut"] or ["volumes", _, "promote"];
         if (acts || !HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method))

@@ -41,7 +41,7 @@ internal sealed class VolumeEndpoints(ICluster cluster, VolumeCommands commands)
         [_, _, "snapshots"] => "GET, POST",
         [_, _, "snapshots", _] => "DELETE",
         [_, _, "schedule"] => "PUT, DELETE",
-        [_, _, "restore" or "clone" or "resize" or "undelete" or "purge" or "promote"] => "POST",
+        [_, _, "import" or "restore" or "clone" or "resize" or "undelete" or "purge" or "promote"] => "POST",
         _ => "GET",
     };
 
@@ -132,9 +132,12 @@ internal sealed class VolumeEndpoints(ICluster cluster, VolumeCommands commands)
         else await Answer(context, request);
     }
 
-    private async Task Answer(HttpContext context, Func<ClusterState, OperationId, DateTimeOffset, Decision<VolumeAnswer>> request)
+    private async Task Answer(HttpContext context, Func<ClusterState, OperationId, DateTimeOffset, Decision<VolumeAnswer>> request) =>
+        await Say(context, cluster, await commands.Ask(request, context.RequestAborted));
+
+    internal static async Task Say(HttpContext context, ICluster cluster, VolumeAnswer answer)
     {
-        switch (await commands.Ask(request, context.RequestAborted))
+        switch (answer)
         {
             case VolumeAnswer.Begun begun:
                 context.Response.Headers.Location = $"/api/v1/operations/{begun.Operation.Id}";

@@ -10,7 +10,13 @@ public sealed class VolumeCommands(ICluster cluster, IChance chance, TimeProvide
     /// <summary>One request as one decision, with a new operation's id and the moment.</summary>
     public Task<VolumeAnswer> Ask(Func<ClusterState, OperationId, DateTimeOffset, Decision<VolumeAnswer>> request, CancellationToken cancel)
     {
-        var id = new OperationId(chance.NewGuid().ToString("N"));
+        return Ask(NewId(), request, cancel);
+    }
+
+    public OperationId NewId() => new(chance.NewGuid().ToString("N"));
+
+    public Task<VolumeAnswer> Ask(OperationId id, Func<ClusterState, OperationId, DateTimeOffset, Decision<VolumeAnswer>> request, CancellationToken cancel)
+    {
         return cluster.Decide(state => request(state, id, time.GetUtcNow()), cancel);
     }
 }

@@ -9,7 +9,7 @@ namespace Drover.ControlPlane.Volumes;
 
 /// <summary>Takes every open operation on a volume forward. It remembers nothing that matters: each pass reads where the operation stands, has its step done and stores what came of it.
 /// A step waits for its node over reconnects and restarts of the agent; where nothing is lost by it, not for longer than <see cref="Patience"/>.</summary>
-public sealed class VolumeDriver(ICluster cluster, IAgentConnections agents, TimeProvider time, ILogger<VolumeDriver> log) : BackgroundService
+public sealed class VolumeDriver(ICluster cluster, IAgentConnections agents, TimeProvider time, ILogger<VolumeDriver> log, VolumeStreams? streams = null) : BackgroundService
 {
     /// <summary>With a node that is away, before what waits for it is given up.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
@@ -90,12 +90,16 @@ public sealed class VolumeDriver(ICluster cluster, IAgentConnections agents, Tim
                 await Task.Delay(left, time, cancel);
                 continue;
             }
-            var happened = VolumeMachine.Stays(state, operation, vouched) ?? await Do(state, operation, VolumeMachine.Step(state, operation), cancel);
+            var happened = VolumeMachine.Stays(state, operation, vouched) ?? Unsent(operation) ?? await Do(state, operation, VolumeMachine.Step(state, operation), cancel);
             var after = await cluster.Decide(now => VolumeMachine.Take(now, operation, happened, time.GetUtcNow()), cancel);
             vouched = operation.Stage == VolumeStage.Checking && happened is VolumeEvent.Done ? after : null;
             if (after is { Ended: true }) log.LogInformation("operation {Operation}: {Verb} of {Volume} is {Stage}{Failure}", id, after.Verb, after.Volume, after.Stage, after.Failure is null ? "" : $" ({after.Failure})");
         }
     }
+
+    /// <summary>A file is held by the request that brings it, and by nothing that outlives this process.</summary>
+    private VolumeEvent? Unsent(VolumeOperation operation) => operation.Stage != VolumeStage.Receiving || streams?.Knows(operation.Id.Value) == true ? null
+        : new VolumeEvent.Failed(StepFailure.Operator, "its file is not being sent any more (its sender has gone, or the control plane was started again): send it again");
 
     private async Task<VolumeEvent> Do(ClusterState state, VolumeOperation operation, VolumeStep step, CancellationToken cancel)
     {

@@ -10,6 +10,9 @@ public static class MoveSnapshots
 
     public static SnapshotName Final(MoveId move) => new($"{Prefix(move)}-f");
 
+    /// <summary>What an import makes its volume of. Named like a move's, so that the first move of the volume takes it away.</summary>
+    public static SnapshotName Brought(OperationId import) => new($"{Prefix(new MoveId(import.Value))}-r0");
+
     /// <summary>Every name the move may have given so far, the round under way included.</summary>
     public static IEnumerable<SnapshotName> All(Move move) =>
         Enumerable.Range(1, move.Rounds.Count + 1).Select(n => Round(move.Id, n)).Append(Final(move.Id));

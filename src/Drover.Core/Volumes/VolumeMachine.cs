@@ -19,6 +19,9 @@ public static class VolumeMachine
         {
             (VolumeVerb.Clone, VolumeStage.Making) => new VolumeStep.Make(node, operation.Target!.Value, new(1), name, OnNode(operation.Snapshot), operation.Size),
             (VolumeVerb.Restore, VolumeStage.Making) => new VolumeStep.Make(node, name, epoch, name, OnNode(operation.Snapshot), volume?.Size),
+            (VolumeVerb.Import, VolumeStage.Receiving) => new VolumeStep.Receive(node, name, new(1), operation.Snapshot!.Value, operation.Size, operation.BytesPerSecond),
+            // Safe: the name was free when this began and is held since; where anything lies that this did not bring, nothing is removed.
+            (VolumeVerb.Import, VolumeStage.Clearing) => new VolumeStep.Drop(node, name, new(1), [], Whole: true) { OnlyWith = operation.Snapshot },
             (_, VolumeStage.Making) => new VolumeStep.Make(node, name, epoch, null, null, operation.Size),
             (_, VolumeStage.Stopping) => new VolumeStep.Stop(node, name, Running(state, operation)?.Id),
             (VolumeVerb.Restore, VolumeStage.Taking) => new VolumeStep.Take(node, name, epoch, OnNode(operation.Safety)!.Value, OnNode(operation.Snapshot)),
@@ -46,6 +49,8 @@ public static class VolumeMachine
         return (operation.Verb, operation.Stage) switch
         {
             (VolumeVerb.Create, _) => End(state, operation, now, Put(volume with { Initialized = true, Size = operation.Size })),
+            (VolumeVerb.Import, VolumeStage.Receiving) => End(state, operation, now, Put(volume with { Initialized = true, Size = operation.Size, Base = operation.Snapshot })),
+            (VolumeVerb.Import, _) => Lost(state, operation, operation.Failure, now),
             (VolumeVerb.Snapshot, _) => End(state, operation, now, Put(Taken(volume, operation, operation.Snapshot!.Value, operation.Origin, size, now))),
             (VolumeVerb.Drop, _) => End(state, operation, now, Put(Dropped(volume, operation))),
             (VolumeVerb.Restore, VolumeStage.Stopping) => Go(operation, VolumeStage.Taking, [.. Halted(state, operation)]),
@@ -64,7 +69,9 @@ public static class VolumeMachine
 
     private static Decision<VolumeOperation?> Failed(ClusterState state, VolumeOperation operation, VolumeEvent.Failed failed, DateTimeOffset now)
     {
-        if (Forward(operation) || failed.Kind == StepFailure.Retry && (operation.Stage == VolumeStage.Making || operation.Attempts + 1 < Tries))
+        // The file can be read once only: there is no second try. What may have come of it goes first, then the name is free again.
+        if (operation is { Verb: VolumeVerb.Import, Stage: VolumeStage.Receiving }) return Go(operation with { Failure = failed.Message }, VolumeStage.Clearing, []);
+        if (Forward(operation) || failed.Kind == StepFailure.Retry && (operation.Stage is VolumeStage.Making or VolumeStage.Clearing || operation.Attempts + 1 < Tries))
         {
             var wait = TimeSpan.FromMilliseconds(Math.Min(10_000, 250 * Math.Pow(2, Math.Min(operation.Attempts, 10))));
             // The primary's word was for the try that failed: it is asked anew, under another number, so that its agent looks again.
@@ -72,7 +79,12 @@ public static class VolumeMachine
             var again = operation with { Stage = stage, Attempts = operation.Attempts + 1, NextAt = now + wait, WaitsFor = $"another attempt: {failed.Message}" };
             return Decision.Of<VolumeOperation?>(again, [new ClusterChange.PutOperation(again)], Said(again, "volume.operation", $"{again.Named} of volume {again.Volume} waits for {again.WaitsFor}"));
         }
-        var ended = operation with { Stage = VolumeStage.Failed, EndedAt = now, WaitsFor = null, NextAt = null, Failure = failed.Message };
+        return Lost(state, operation, operation.Failure is { } first ? $"{first}; {failed.Message}" : failed.Message, now);
+    }
+
+    private static Decision<VolumeOperation?> Lost(ClusterState state, VolumeOperation operation, string? why, DateTimeOffset now)
+    {
+        var ended = operation with { Stage = VolumeStage.Failed, EndedAt = now, WaitsFor = null, NextAt = null, Failure = why };
         return Decision.Of<VolumeOperation?>(ended, [new ClusterChange.PutOperation(ended), .. Undone(state, operation)],
             Said(ended, "volume.failed", $"{ended.Named} of volume {ended.Volume} failed: {ended.Failure}"));
     }
@@ -93,14 +105,14 @@ public static class VolumeMachine
 
     /// <summary>Nothing is begun that cannot be left where it is.</summary>
     public static bool MayGiveUp(VolumeOperation operation) =>
-        !operation.Ended && !Forward(operation) && operation.Stage != VolumeStage.Making && operation is not { Verb: VolumeVerb.Prune, Stage: VolumeStage.Dropping };
+        !operation.Ended && !Forward(operation) && operation.Stage is not (VolumeStage.Making or VolumeStage.Clearing) && operation is not { Verb: VolumeVerb.Prune, Stage: VolumeStage.Dropping };
 
     /// <summary>The record of a volume that did not come to be; the one an app has claimed meanwhile stays its own, and is made where the app is placed. Only what the agent refused to make comes here: nothing lies on a node that would be forgotten.</summary>
     private static ImmutableArray<ClusterChange> Undone(ClusterState state, VolumeOperation operation)
     {
-        var made = operation.Verb switch { VolumeVerb.Create => operation.Volume, VolumeVerb.Clone => operation.Target, _ => null };
+        var made = operation.Verb switch { VolumeVerb.Create or VolumeVerb.Import => operation.Volume, VolumeVerb.Clone => operation.Target, _ => null };
         if (made is not { } name || !state.Volumes.TryGetValue(name, out var volume)) return [];
-        return operation.Verb == VolumeVerb.Create && volume.Holder is not null
+        return operation.Verb is VolumeVerb.Create or VolumeVerb.Import && volume.Holder is not null
             ? Put(volume with { Primary = null, Epoch = Epoch.None, Initialized = false }) : [new ClusterChange.RemoveVolume(name)];
     }
 

@@ -3,10 +3,10 @@ using Drover.Core.State;
 
 namespace Drover.Core.Volumes;
 
-public enum VolumeVerb { Create, Snapshot, Drop, Restore, Clone, Resize, Purge, Prune }
+public enum VolumeVerb { Create, Snapshot, Drop, Restore, Clone, Resize, Purge, Prune, Import }
 
 /// <summary>What is done next. Stored before it begins; the work of a stage is computed from what is stored and may be repeated.</summary>
-public enum VolumeStage { Making, Stopping, Taking, Dropping, Resizing, Checking, Purging, Done, Failed }
+public enum VolumeStage { Making, Stopping, Taking, Dropping, Resizing, Checking, Purging, Done, Failed, Receiving, Clearing }
 
 /// <summary>A durable piece of work on one volume. A volume has one at a time, and none beside a move.</summary>
 /// <param name="Node">That does the work of this stage.</param>
@@ -24,6 +24,8 @@ public sealed record VolumeOperation(OperationId Id, VolumeVerb Verb, VolumeName
     public EquatableList<SnapshotName> Drops { get; init; } = [];
     /// <summary>Purge: nodes still to be cleaned after <see cref="Node"/>.</summary>
     public EquatableList<NodeId> Further { get; init; } = [];
+    /// <summary>Import: how fast; null: as fast as it goes.</summary>
+    public long? BytesPerSecond { get; init; }
     /// <summary>Failed tries of this stage.</summary>
     public int Attempts { get; init; }
     public DateTimeOffset? NextAt { get; init; }
@@ -34,9 +36,9 @@ public sealed record VolumeOperation(OperationId Id, VolumeVerb Verb, VolumeName
     public bool Ended => Stage is VolumeStage.Done or VolumeStage.Failed;
 
     /// <summary>Apps that use this volume are not started before it has ended.</summary>
-    public bool KeepsAppsFrom(VolumeName volume) => volume == Target || Verb is VolumeVerb.Create or VolumeVerb.Restore or VolumeVerb.Purge;
+    public bool KeepsAppsFrom(VolumeName volume) => volume == Target || Verb is VolumeVerb.Create or VolumeVerb.Import or VolumeVerb.Restore or VolumeVerb.Purge;
 
-    public bool ChangesOwnership => Verb is VolumeVerb.Create or VolumeVerb.Restore or VolumeVerb.Clone or VolumeVerb.Purge or VolumeVerb.Prune;
+    public bool ChangesOwnership => Verb is VolumeVerb.Create or VolumeVerb.Import or VolumeVerb.Restore or VolumeVerb.Clone or VolumeVerb.Purge or VolumeVerb.Prune;
 
     public string Named => $"the {Verb.ToString().ToLowerInvariant()}";
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Drover.Core.Moves;
 using Drover.Core.State;
 using static Drover.Core.Volumes.VolumeAnswer;
 
@@ -15,6 +16,17 @@ public static class VolumeRequests
         if (PlaceFor(state, node) is not { } place) return NoPlace(state, node);
         var volume = new Volume(new(name), place, new(1), Initialized: false, null, null, now) { Size = size };
         return Begin(new VolumeOperation(id, VolumeVerb.Create, volume.Name, place, VolumeStage.Making, now) { Size = size }, new ClusterChange.PutVolume(volume));
+    }
+
+    /// <summary>A new volume of a file whose sender waits under <paramref name="id"/>.</summary>
+    public static Decision<VolumeAnswer> Import(ClusterState state, string name, string? node, ByteCount? size, long? bytesPerSecond, OperationId id, DateTimeOffset now)
+    {
+        if (NameTaken(state, name, "name") is { } taken) return taken;
+        if (PlaceFor(state, node) is not { } place) return NoPlace(state, node);
+        if (size is not null && !VolumeSizes.Kept(state.Nodes[place].VolumeDriver))
+            return new Refused(VolumeFault.Impossible, "size", $"the {state.Nodes[place].VolumeDriver} driver of node '{place}' cannot limit a volume's size", "choose another node, or say that it has no size");
+        var volume = new Volume(new(name), place, new(1), Initialized: false, null, null, now) { Size = size };
+        return Begin(new VolumeOperation(id, VolumeVerb.Import, volume.Name, place, VolumeStage.Receiving, now) { Size = size, Snapshot = MoveSnapshots.Brought(id), BytesPerSecond = bytesPerSecond }, new ClusterChange.PutVolume(volume));
     }
 
     public static Decision<VolumeAnswer> Snapshot(ClusterState state, VolumeName name, string? given, SnapshotOrigin origin, OperationId id, DateTimeOffset now)

@@ -15,6 +15,8 @@ public enum SnapshotOrigin
     BeforeRestore,
     /// <summary>What a clone was made of.</summary>
     ForClone,
+    /// <summary>What an export reads; it goes when that has ended.</summary>
+    ForExport,
 }
 
 /// <summary>One snapshot each <paramref name="Every"/>, of which the newest <paramref name="Keep"/> stay.</summary>

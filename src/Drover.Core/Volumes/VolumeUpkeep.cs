@@ -12,6 +12,9 @@ public sealed record StandbyPolicy(TimeSpan Age, int Keep, double LeastFree)
 /// <summary>What volumes need without being asked: scheduled snapshots, their pruning, purges whose time has come, standbys that have served. Pure.</summary>
 public static class VolumeUpkeep
 {
+    /// <summary>An export that its control plane did not see to its end has left its snapshot.</summary>
+    public static readonly TimeSpan ExportKept = TimeSpan.FromDays(1);
+
     /// <summary>After a failure of the same work on the same volume.</summary>
     public static readonly TimeSpan Rest = TimeSpan.FromMinutes(10);
 
@@ -21,7 +24,7 @@ public static class VolumeUpkeep
         foreach (var volume in state.Volumes.Values)
         {
             if (state.OpenOperationOf(volume.Name) is not null || state.OpenMoveOf(volume.Name) is not null) continue;
-            var due = volume.DeletedAt is not null ? Purge(state, volume, id, now) : Scheduled(state, volume, id, now) ?? Pruned(state, volume, id, now) ?? Standby(state, volume, policy, id, now);
+            var due = volume.DeletedAt is not null ? Purge(state, volume, id, now) : Scheduled(state, volume, id, now) ?? Pruned(state, volume, id, now) ?? Exported(state, volume, id, now) ?? Standby(state, volume, policy, id, now);
             if (due is not { } decision) continue;
             return new((decision.Outcome as VolumeAnswer.Begun)?.Operation, decision.Changes, decision.Events);
         }
@@ -32,6 +35,7 @@ public static class VolumeUpkeep
     public static DateTimeOffset? Next(ClusterState state, StandbyPolicy policy, DateTimeOffset now)
     {
         var moments = state.Volumes.Values.SelectMany(v => v.Standbys.Items.Select(s => s.Since + policy.Age)
+            .Concat(v.DeletedAt is null ? v.Snapshots.Items.Where(s => s.Origin == SnapshotOrigin.ForExport).Select(s => s.TakenAt + ExportKept) : [])
             .Concat(v.DeletedAt is null ? [] : [v.PurgeAt!.Value]).Concat(v is { DeletedAt: null, Schedule: { } schedule } ? [schedule.NextAt] : [])).ToList();
         // What is due and could not begin waits for a node, or rests after a failure.
         return moments.Count == 0 ? null : moments.Select(m => m > now ? m : now + TimeSpan.FromMinutes(1)).Min();
@@ -60,6 +64,12 @@ public static class VolumeUpkeep
         if (over.Count == 0) return null;
         var node = over[^1].Node;
         return VolumeRequests.Begin(new VolumeOperation(id, VolumeVerb.Drop, volume.Name, node, VolumeStage.Dropping, now) { Drops = over.Where(s => s.Node == node).Select(s => s.Name).ToEquatableList() });
+    }
+
+    private static Decision<VolumeAnswer>? Exported(ClusterState state, Volume volume, OperationId id, DateTimeOffset now)
+    {
+        if (volume.Snapshots.Items.FirstOrDefault(s => s.Origin == SnapshotOrigin.ForExport && now - s.TakenAt >= ExportKept && state.IsConnected(s.Node)) is not { } left || Resting(state, volume, VolumeVerb.Drop, now)) return null;
+        return VolumeRequests.Begin(new VolumeOperation(id, VolumeVerb.Drop, volume.Name, left.Node, VolumeStage.Dropping, now) { Drops = [left.Name] });
     }
 
     /// <summary>A standby goes for its age, for its number or for space, provided that the primary is there to say that it has the data; never one that people's snapshots or a fork lie beside.</summary>

@@ -56,6 +56,18 @@ public sealed class ApiDoorTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_volume_s_data_is_for_operators_and_who_reads_it_is_written_down()
+    {
+        var (viewer, worker) = (await Make("vic", "viewer"), await Make("oli", "operator"));
+        Assert.Equal(403, (await _plane.Send("GET", "/api/v1/volumes/data/export", null, $"Bearer {viewer}")).Status);
+        Assert.Equal(403, (await _plane.Send("POST", "/api/v1/volumes/data/import", "x", $"Bearer {viewer}")).Status);
+        Assert.Equal(404, (await _plane.Send("GET", "/api/v1/volumes/data/export", null, $"Bearer {worker}")).Status);
+        Assert.Equal(("oli", "GET /api/v1/volumes/data/export", "404"), ((await _plane.Last()).Who, (await _plane.Last()).What, (await _plane.Last()).Outcome));
+        Assert.Equal(409, (await _plane.Send("POST", "/api/v1/volumes/data/import", "x", $"Bearer {worker}")).Status);
+        Assert.Equal(("oli", "POST /api/v1/volumes/data/import"), ((await _plane.Last()).Who, (await _plane.Last()).What));
+    }
+
+    [Fact]
     public async Task A_role_that_is_too_small_is_403_and_names_the_one_that_is_needed()
     {
         var (viewer, worker) = (await Make("vic", "viewer"), await Make("oli", "operator"));

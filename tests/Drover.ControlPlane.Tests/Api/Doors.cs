@@ -53,7 +53,7 @@ public sealed class Doors : IAsyncDisposable
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Services.AddSingleton<ICluster>(cluster).AddSingleton<TimeProvider>(cluster.Time).AddSingleton<IChance>(cluster.Chance).AddSingleton<IAgentConnections>(agents)
-            .AddSingleton<IAppCommands, AppCommands>().AddSingleton<MoveCommands>().AddSingleton<Drover.ControlPlane.Volumes.VolumeCommands>().AddSingleton<NodeCommands>().AddSingleton<MoveProgressBoard>().AddSingleton<IOfferExchange, OfferExchange>()
+            .AddSingleton<IAppCommands, AppCommands>().AddSingleton<MoveCommands>().AddSingleton<Drover.ControlPlane.Volumes.VolumeCommands>().AddSingleton<Drover.ControlPlane.Volumes.VolumeStreams>().AddSingleton<NodeCommands>().AddSingleton<MoveProgressBoard>().AddSingleton<IOfferExchange, OfferExchange>()
             .AddSingleton<VolumePromotions>().AddSingleton(s => new LeaseBook(cluster, LeaseTerms.Default, cluster.Time)).AddEvents();
         var server = builder.Build();
         server.UseRouting();

@@ -240,4 +240,18 @@ public sealed class VolumeDriverTests : IAsyncLifetime
         await _cluster.Decide(s => InstanceLifecycle.Observed(s, Node1, seen, _cluster.Time.GetUtcNow()));
         Assert.Equal(Node1, _cluster.Current.Instances.Values.Single().Node);
     }
+
+    [Fact]
+    public async Task An_import_whose_control_plane_was_killed_is_given_up_and_cleared_away()
+    {
+        var answer = await new VolumeCommands(_cluster, _cluster.Chance, _cluster.Time).Ask((s, id, now) => VolumeRequests.Import(s, "fresh", "node2", null, null, id, now), default);
+        var id = Assert.IsType<VolumeAnswer.Begun>(answer).Operation.Id;
+        await _cluster.Restart();
+        await Drive();
+        var state = await Until(id, VolumeStage.Failed);
+        Assert.Contains("send it again", state.Operations[id].Failure, StringComparison.Ordinal);
+        Assert.DoesNotContain(new VolumeName("fresh"), state.Volumes.Keys);
+        var (node, step) = Assert.Single(_agents.Asked);
+        Assert.Equal((new NodeId("node2"), true, state.Operations[id].Snapshot!.Value.Value), (node, step.DropData.Whole, step.DropData.OnlyWith));
+    }
 }

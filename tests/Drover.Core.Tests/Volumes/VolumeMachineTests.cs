@@ -1,6 +1,7 @@
 using CsCheck;
 using Drover.Core.Apps;
 using Drover.Core.Tests.Apps;
+using Drover.Core.Tests.Moves;
 using Drover.Core.Moves;
 using Drover.Core.Nodes;
 using Drover.Core.State;
@@ -228,5 +229,62 @@ public sealed class VolumeMachineTests
         Assert.IsType<MoveRefusal.VolumeAtWork>(MovePlanner.Refusal(state, App, B));
         var moving = State(new ClusterChange.PutMove(MovePlanner.Plan(State(), Spec, State().Instances[Copy], A, B, [], MoveTrigger.Move, MovePolicy.Default, new("m1"), Now)));
         Assert.Equal(VolumeFault.NotNow, Assert.IsType<VolumeAnswer.Refused>(VolumeRequests.Snapshot(moving, Data, null, SnapshotOrigin.Asked, new("o2"), Now).Outcome).Fault);
+    }
+
+    private static readonly VolumeName Fresh = new("fresh");
+
+    private static (ClusterState State, VolumeOperation Operation) Import() => Begin(State(), VolumeRequests.Import(State(), "fresh", "b", ByteCount.GiB(1), 7, new("o1"), Now));
+
+    [Fact]
+    public void An_import_holds_its_name_until_the_file_is_a_volume()
+    {
+        var (state, operation) = Import();
+        var step = Assert.IsType<VolumeStep.Receive>(VolumeMachine.Step(state, operation));
+        Assert.Equal((B, 1L, ByteCount.GiB(1), 7L), (step.Node, step.Epoch.Value, step.Size!.Value, step.BytesPerSecond!.Value));
+        Assert.False(state.Volumes[Fresh].Initialized);
+        Assert.True(operation.KeepsAppsFrom(Fresh));
+        Assert.IsType<VolumeAnswer.Refused>(VolumeRequests.Import(state, "fresh", null, null, null, new("o2"), Now).Outcome);
+        state = Take(state, operation, Done);
+        var volume = state.Volumes[Fresh];
+        Assert.Equal((true, step.Snapshot, ByteCount.GiB(1), VolumeStage.Done), (volume.Initialized, volume.Base!.Value, volume.Size!.Value, state.Operations[new("o1")].Stage));
+        // The first move of the volume takes it for what a move left, and takes it away.
+        Assert.Contains(step.Snapshot, MoveSnapshots.Leftovers(MoveMachineTests.In(MoveState.Preparing), null, new(Fresh, default, [new(step.Snapshot, "i", default)]), null));
+    }
+
+    [Theory, InlineData(StepFailure.Retry), InlineData(StepFailure.Operator), InlineData(StepFailure.Refused)]
+    public void An_import_that_fails_clears_away_what_it_brought_and_nothing_else_before_its_name_is_free(StepFailure kind)
+    {
+        var (state, operation) = Import();
+        Assert.True(VolumeMachine.MayGiveUp(operation));
+        state = Take(state, operation, new VolumeEvent.Failed(kind, "cut short"));
+        var clearing = state.Operations[new("o1")];
+        Assert.Equal((VolumeStage.Clearing, "cut short", false), (clearing.Stage, clearing.Failure, VolumeMachine.MayGiveUp(clearing)));
+        var drop = Assert.IsType<VolumeStep.Drop>(VolumeMachine.Step(state, clearing));
+        Assert.Equal((B, Fresh, true, operation.Snapshot), (drop.Node, drop.Volume, drop.Whole, drop.OnlyWith));
+        // However long its node is away.
+        for (var i = 0; i < 2 * VolumeMachine.Tries; i++) state = Take(state, state.Operations[new("o1")], new VolumeEvent.Failed(StepFailure.Retry, "busy"));
+        Assert.Equal(VolumeStage.Clearing, state.Operations[new("o1")].Stage);
+        Assert.Contains(Fresh, state.Volumes.Keys);
+        state = Take(state, state.Operations[new("o1")], Done);
+        Assert.Equal((VolumeStage.Failed, "cut short"), (state.Operations[new("o1")].Stage, state.Operations[new("o1")].Failure));
+        Assert.DoesNotContain(Fresh, state.Volumes.Keys);
+    }
+
+    [Fact]
+    public void What_lies_on_the_node_and_is_not_the_import_s_stays_and_the_name_is_given_back()
+    {
+        var (state, operation) = Import();
+        state = Take(state, operation, new VolumeEvent.Failed(StepFailure.Operator, "known here"));
+        state = Take(state, state.Operations[new("o1")], new VolumeEvent.Failed(StepFailure.Operator, "left alone"));
+        Assert.Equal((VolumeStage.Failed, "known here; left alone"), (state.Operations[new("o1")].Stage, state.Operations[new("o1")].Failure));
+        Assert.DoesNotContain(Fresh, state.Volumes.Keys);
+    }
+
+    [Fact]
+    public void A_snapshot_that_an_export_left_goes_after_a_day()
+    {
+        var state = State(new ClusterChange.PutVolume(Volume with { Standbys = [], Snapshots = [new(new("export-1"), A, new(3), Now, new(7), SnapshotOrigin.ForExport), .. Volume.Snapshots] }));
+        Assert.Null(VolumeUpkeep.Due(state, StandbyPolicy.Default, new("o1"), Now + TimeSpan.FromHours(23)).Outcome);
+        Assert.Equal([new SnapshotName("export-1")], VolumeUpkeep.Due(state, StandbyPolicy.Default, new("o1"), Now + TimeSpan.FromDays(1)).Outcome!.Drops);
     }
 }

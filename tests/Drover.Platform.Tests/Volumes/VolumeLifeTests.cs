@@ -45,7 +45,7 @@ public sealed class VolumeLifeTests : IAsyncLifetime
         var runtime = new FakeContainerRuntime(new FakeTimeProvider());
         var work = new VolumeWork(new Orders(new Ledger(_folder.File("state")), NullLogger<Orders>.Instance), new NodeBook(runtime, _pool.Driver), _pool.Driver, new KeyedLocks(), _told);
         step.StepId = $"s{_steps++}";
-        return await work.Do(step, default)!;
+        return await work.Do(step, static _ => { }, default)!;
     }
 
     private static Step Take(string name, string needs = "") => new() { TakeSnapshot = new() { Name = "data", Epoch = 1, Snapshot = name, Needs = needs } };

@@ -9,7 +9,7 @@ using Drover.Contracts.Api;
 
 namespace Drover.Cli.Commands.Volumes;
 
-/// <summary>`drover volume create|list|show|snapshot|restore|clone|resize|schedule|delete|undelete|operations|promote`</summary>
+/// <summary>`drover volume create|list|show|snapshot|restore|clone|resize|schedule|delete|undelete|operations|promote|export|import`</summary>
 public static class VolumeCommands
 {
     private static readonly Argument<string> Name = new("name") { Description = "The volume" };
@@ -20,7 +20,7 @@ public static class VolumeCommands
     {
         return new Command("volume", "Volumes: made, kept, given back, let go")
         {
-            VolumesCommand.Build("list"), Show(), Create(), Snapshot(), Restore(), Clone(), Resize(), Schedule(), Delete(), Undelete(), Operations(), VolumePromoteCommand.Build(),
+            VolumesCommand.Build("list"), Show(), Create(), Snapshot(), Restore(), Clone(), Resize(), Schedule(), Delete(), Undelete(), Operations(), VolumePromoteCommand.Build(), VolumeExportCommand.Build(), VolumeImportCommand.Build(),
         };
     }
 
