@@ -73,8 +73,8 @@ public sealed class StepExecutor(IStepWork work, IObservations observations, ILo
         lock (_gate)
         {
             _running.Remove(step.StepId);
-            // A cancelled one may be asked for again, and then does what is still missing.
-            if (!cancel.IsCancellationRequested) Keep(step.StepId, result);
+            // A cancelled one may be asked for again, and then does what is still missing. A question is looked at anew each time: a standby is deleted on the word that the data is here now.
+            if (!cancel.IsCancellationRequested && step.WorkCase != Step.WorkOneofCase.CheckVolume) Keep(step.StepId, result);
         }
         cancel.Dispose();
         observations.Tell(new FromAgent { Result = result });

@@ -57,7 +57,7 @@ public static class ViewsV1
     {
         Forks = [.. volume.Forks.Select(f => new ForkView(f.Node.Value, f.Snapshot.Value, f.Epoch.Value, f.Since, f.Kept))],
         SizeBytes = volume.Size?.Bytes,
-        Warning = VolumeSizes.Warning(state, volume),
+        Warning = volume.Missing is { } missing ? $"has no data: {missing}" : VolumeSizes.Warning(state, volume),
         Snapshots = [.. volume.Snapshots.Select(s => new KeptSnapshotView(s.Name.Value, s.Node.Value, s.Epoch.Value, s.TakenAt, s.Size.Bytes, JsonNamingPolicy.CamelCase.ConvertName(s.Origin.ToString())))],
         Schedule = volume.Schedule is { } schedule ? new ScheduleView(schedule.Every.TotalSeconds, schedule.Keep, schedule.NextAt) : null,
         DeletedAt = volume.DeletedAt, PurgeAt = volume.PurgeAt,

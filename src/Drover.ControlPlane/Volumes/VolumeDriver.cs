@@ -9,7 +9,7 @@ namespace Drover.ControlPlane.Volumes;
 
 /// <summary>Takes every open operation on a volume forward. It remembers nothing that matters: each pass reads where the operation stands, has its step done and stores what came of it.
 /// A step waits for its node over reconnects and restarts of the agent; where nothing is lost by it, not for longer than <see cref="Patience"/>.</summary>
-public sealed class VolumeDriver(ICluster cluster, IAgentConnections agents, TimeProvider time, ILogger<VolumeDriver> log, VolumeStreams? streams = null) : BackgroundService
+public sealed class VolumeDriver(ICluster cluster, IAgentConnections agents, IChance chance, TimeProvider time, ILogger<VolumeDriver> log, VolumeStreams? streams = null) : BackgroundService
 {
     /// <summary>With a node that is away, before what waits for it is given up.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
@@ -113,7 +113,7 @@ public sealed class VolumeDriver(ICluster cluster, IAgentConnections agents, Tim
         }
         try
         {
-            return VolumeOrders.Came(await agents.Run(step.Node, VolumeOrders.Of(state, operation, step), null, either.Token));
+            return VolumeOrders.Came(await agents.Run(step.Node, VolumeOrders.Of(state, operation, step, chance.NewGuid()), null, either.Token));
         }
         catch (OperationCanceledException) when (over.IsCancellationRequested && !cancel.IsCancellationRequested)
         {

@@ -12,8 +12,9 @@ public static class VolumeOrders
 {
     private static readonly TimeSpan DefaultGrace = TimeSpan.FromSeconds(10);
 
-    /// <summary>The order's id depends on the stored place alone: repeated after a crash, the agent finds what it did.</summary>
-    public static Step Of(ClusterState state, VolumeOperation operation, VolumeStep step)
+    /// <summary>The order's id depends on the stored place alone: repeated after a crash, the agent finds what it did. Not a question's: its answer is what is there now, and one of before a crash is none.</summary>
+    /// <param name="asked">No other question has the same.</param>
+    public static Step Of(ClusterState state, VolumeOperation operation, VolumeStep step, Guid asked)
     {
         var order = new Step { MoveId = operation.Id.Value, StepId = string.Create(CultureInfo.InvariantCulture, $"{operation.Id}/{operation.Stage}/{operation.Node}.{operation.Attempts}") };
         switch (step)
@@ -45,6 +46,7 @@ public static class VolumeOrders
                 };
                 break;
             case VolumeStep.Check check:
+                order.StepId += $"/{asked:N}";
                 order.CheckVolume = new() { Name = check.Volume.Value, Epoch = check.Epoch.Value };
                 break;
             default: throw new System.Diagnostics.UnreachableException($"{step.GetType().Name} is no agent's step");

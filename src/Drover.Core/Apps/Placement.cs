@@ -87,7 +87,9 @@ public static class Placement
         foreach (var deleted in volumes.Where(v => v.DeletedAt is not null)) reasons.Add($"volume {deleted.Name} was deleted: give it back with `drover volume undelete {deleted.Name}`");
         foreach (var lost in volumes.Where(v => v is { Primary: null, Initialized: true }))
         {
-            reasons.Add($"the data of volume {lost.Name} is on no node the cluster knows: it waits, for a known volume is never made anew empty");
+            reasons.Add(lost.Missing is { } why
+                ? $"volume {lost.Name} has no data ({why}), and is not made empty instead: clone it again with `drover volume clone SOURCE {lost.Name}`, or make it empty with `drover volume create {lost.Name}`"
+                : $"the data of volume {lost.Name} is on no node the cluster knows: it waits, for a known volume is never made anew empty");
         }
         var away = volumes.Where(v => v.Primary is { } primary && primary != node).ToImmutableArray();
         if (away.IsEmpty) return;

@@ -25,6 +25,8 @@ public sealed record Volume(
     /// <summary>Set: it was deleted and its data is kept until <see cref="PurgeAt"/>.</summary>
     public DateTimeOffset? DeletedAt { get; init; }
     public DateTimeOffset? PurgeAt { get; init; }
+    /// <summary>Set: its data was to be a copy and never came, and why. It is on no node, counts as known, and so is never made empty for an app that names it; a clone or a create of its name takes its place.</summary>
+    public string? Missing { get; init; }
 }
 
 /// <summary>A read-only base of a volume on a node that is not its primary: makes the way there incremental.</summary>

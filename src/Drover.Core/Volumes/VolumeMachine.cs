@@ -85,7 +85,7 @@ public static class VolumeMachine
     private static Decision<VolumeOperation?> Lost(ClusterState state, VolumeOperation operation, string? why, DateTimeOffset now)
     {
         var ended = operation with { Stage = VolumeStage.Failed, EndedAt = now, WaitsFor = null, NextAt = null, Failure = why };
-        return Decision.Of<VolumeOperation?>(ended, [new ClusterChange.PutOperation(ended), .. Undone(state, operation)],
+        return Decision.Of<VolumeOperation?>(ended, [new ClusterChange.PutOperation(ended), .. Undone(state, operation, why ?? "it was given up")],
             Said(ended, "volume.failed", $"{ended.Named} of volume {ended.Volume} failed: {ended.Failure}"));
     }
 
@@ -107,13 +107,18 @@ public static class VolumeMachine
     public static bool MayGiveUp(VolumeOperation operation) =>
         !operation.Ended && !Forward(operation) && operation.Stage is not (VolumeStage.Making or VolumeStage.Clearing) && operation is not { Verb: VolumeVerb.Prune, Stage: VolumeStage.Dropping };
 
-    /// <summary>The record of a volume that did not come to be; the one an app has claimed meanwhile stays its own, and is made where the app is placed. Only what the agent refused to make comes here: nothing lies on a node that would be forgotten.</summary>
-    private static ImmutableArray<ClusterChange> Undone(ClusterState state, VolumeOperation operation)
+    /// <summary>The record of a volume that did not come to be. Of a create it goes, or stays an app's that has claimed it meanwhile and is made empty where that is placed, as asked. Of a clone, and of an import that an app
+    /// waits for, it stays: whoever names it expects those contents, and must not get an empty volume instead. Only what the agent refused to make comes here: nothing lies on a node that would be forgotten.</summary>
+    private static ImmutableArray<ClusterChange> Undone(ClusterState state, VolumeOperation operation, string why)
     {
         var made = operation.Verb switch { VolumeVerb.Create or VolumeVerb.Import => operation.Volume, VolumeVerb.Clone => operation.Target, _ => null };
         if (made is not { } name || !state.Volumes.TryGetValue(name, out var volume)) return [];
-        return operation.Verb is VolumeVerb.Create or VolumeVerb.Import && volume.Holder is not null
-            ? Put(volume with { Primary = null, Epoch = Epoch.None, Initialized = false }) : [new ClusterChange.RemoveVolume(name)];
+        if (operation.Verb == VolumeVerb.Clone || operation.Verb == VolumeVerb.Import && volume.Holder is not null)
+        {
+            var what = operation.Verb == VolumeVerb.Import ? "its import" : $"the clone of volume '{operation.Volume}'";
+            return Put(volume with { Primary = null, Epoch = Epoch.None, Initialized = true, Missing = $"{what} failed: {why}" });
+        }
+        return volume.Holder is not null ? Put(volume with { Primary = null, Epoch = Epoch.None, Initialized = false }) : [new ClusterChange.RemoveVolume(name)];
     }
 
     private static Decision<VolumeOperation?> Go(VolumeOperation operation, VolumeStage stage, ImmutableArray<ClusterChange> changes, int attempts = 0)

@@ -14,7 +14,7 @@ public static class VolumeRequests
     {
         if (NameTaken(state, name, "name") is { } taken) return taken;
         if (PlaceFor(state, node) is not { } place) return NoPlace(state, node);
-        var volume = new Volume(new(name), place, new(1), Initialized: false, null, null, now) { Size = size };
+        var volume = new Volume(new(name), place, new(1), Initialized: false, null, Waiting(state, new(name)), now) { Size = size };
         return Begin(new VolumeOperation(id, VolumeVerb.Create, volume.Name, place, VolumeStage.Making, now) { Size = size }, new ClusterChange.PutVolume(volume));
     }
 
@@ -25,7 +25,7 @@ public static class VolumeRequests
         if (PlaceFor(state, node) is not { } place) return NoPlace(state, node);
         if (size is not null && !VolumeSizes.Kept(state.Nodes[place].VolumeDriver))
             return new Refused(VolumeFault.Impossible, "size", $"the {state.Nodes[place].VolumeDriver} driver of node '{place}' cannot limit a volume's size", "choose another node, or say that it has no size");
-        var volume = new Volume(new(name), place, new(1), Initialized: false, null, null, now) { Size = size };
+        var volume = new Volume(new(name), place, new(1), Initialized: false, null, Waiting(state, new(name)), now) { Size = size };
         return Begin(new VolumeOperation(id, VolumeVerb.Import, volume.Name, place, VolumeStage.Receiving, now) { Size = size, Snapshot = MoveSnapshots.Brought(id), BytesPerSecond = bytesPerSecond }, new ClusterChange.PutVolume(volume));
     }
 
@@ -73,7 +73,7 @@ public static class VolumeRequests
             Target = new(to), Snapshot = snapshot ?? new SnapshotName(Stamp(now, "for-clone")), Size = volume.Size,
         };
         // Known from now on, so that nobody makes it empty while its data is on its way.
-        return Begin(operation, new ClusterChange.PutVolume(new Volume(new(to), node, new(1), Initialized: true, null, null, now) { Size = volume.Size }));
+        return Begin(operation, new ClusterChange.PutVolume(new Volume(new(to), node, new(1), Initialized: true, null, Waiting(state, new(to)), now) { Size = volume.Size }));
     }
 
     /// <param name="size">Null: no limit.</param>
@@ -167,13 +167,21 @@ public static class VolumeRequests
     }
 
     /// <summary>Present, nothing else under way, and with data on a node.</summary>
-    private static Refused? AtRest(ClusterState state, VolumeName name, out Volume volume) => Present(state, name, out volume) ?? (volume is { Primary: not null, Initialized: true } ? null
-        : new(VolumeFault.NotNow, "name", $"volume '{name}' has no data yet", "start an app that uses it first"));
+    private static Refused? AtRest(ClusterState state, VolumeName name, out Volume volume) => Present(state, name, out volume) ?? volume switch
+    {
+        { Primary: not null, Initialized: true } => null,
+        { Missing: { } why } => new(VolumeFault.NotNow, "name", $"volume '{name}' has no data: {why}", $"clone it again: drover volume clone SOURCE {name}"),
+        _ => new(VolumeFault.NotNow, "name", $"volume '{name}' has no data yet", "start an app that uses it first"),
+    };
+
+    /// <summary>The app that waits for the volume of this name, whose copy never came.</summary>
+    private static AppId? Waiting(ClusterState state, VolumeName name) => state.Volumes.GetValueOrDefault(name)?.Holder;
 
     private static Refused? NameTaken(ClusterState state, string name, string field)
     {
         if (!VolumeNames.TryParse(name, out var parsed)) return new(VolumeFault.Impossible, field, $"is no volume name: {VolumeNames.Rule}", "choose another name");
-        if (!state.Volumes.TryGetValue(parsed.Value, out var there)) return null;
+        // Nothing is under a name whose copy never came: it may be given again.
+        if (!state.Volumes.TryGetValue(parsed.Value, out var there) || there is { Missing: not null, DeletedAt: null }) return null;
         return there.DeletedAt is null ? new(VolumeFault.NotNow, field, $"volume '{name}' exists already", "choose another name")
             : new(VolumeFault.NotNow, field, $"volume '{name}' was deleted and its data is kept until {there.PurgeAt:u}", $"give it back (drover volume undelete {name}), purge it (drover volume delete {name} --purge), or choose another name");
     }

@@ -157,6 +157,19 @@ public sealed class StepTests
     }
 
     [Fact]
+    public async Task A_question_asked_again_is_looked_at_again()
+    {
+        await using var rig = await Source();
+        var question = new Step { StepId = "q1", MoveId = "o1", CheckVolume = new() { Name = "other", Epoch = 1 } };
+        rig.Steps.Accept(question);
+        Assert.Contains("no live data of epoch 1", (await rig.Told.Result("q1")).Error, StringComparison.Ordinal);
+        rig.Told.Forget();
+        await rig.Volumes.CreateEmpty(new("other"), new(1), None);
+        rig.Steps.Accept(question);
+        Assert.Equal("", (await rig.Told.Result("q1")).Error);
+    }
+
+    [Fact]
     public async Task A_step_asked_again_while_it_is_at_work_is_joined()
     {
         await using var rig = await Source();

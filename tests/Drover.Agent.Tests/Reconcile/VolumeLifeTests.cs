@@ -54,7 +54,7 @@ public sealed class VolumeLifeTests : IAsyncLifetime
 
     private async Task<VolumeDriver> Drive()
     {
-        var driver = new VolumeDriver(_cluster, _agents, _cluster.Time, NullLogger<VolumeDriver>.Instance);
+        var driver = new VolumeDriver(_cluster, _agents, _cluster.Chance, _cluster.Time, NullLogger<VolumeDriver>.Instance);
         await driver.StartAsync(default);
         return driver;
     }

@@ -37,7 +37,7 @@ public sealed class VolumeDriverTests : IAsyncLifetime
 
     private async Task<VolumeDriver> Drive()
     {
-        var driver = new VolumeDriver(_cluster, _agents, _cluster.Time, NullLogger<VolumeDriver>.Instance);
+        var driver = new VolumeDriver(_cluster, _agents, _cluster.Chance, _cluster.Time, NullLogger<VolumeDriver>.Instance);
         _drivers.Add(driver);
         await driver.StartAsync(CancellationToken.None);
         return driver;
@@ -140,6 +140,22 @@ public sealed class VolumeDriverTests : IAsyncLifetime
         await Until(await Prune(VolumeStage.Checking), VolumeStage.Done);
         Assert.Equal([(Node1, WorkCase.CheckVolume), (Node2, WorkCase.DropData)], _agents.Asked.Select(a => (a.Node, a.Step.WorkCase)));
         Assert.Empty(_cluster.Current.Volumes[Data].Standbys);
+    }
+
+    [Fact]
+    public async Task A_primary_asked_before_a_crash_is_asked_anew_under_another_number()
+    {
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _agents.Answer = (_, step) => step.WorkCase == WorkCase.CheckVolume ? Never(asked) : null;
+        var first = await Drive();
+        var id = await Prune(VolumeStage.Checking);
+        await asked.Task.WaitAsync(TestCluster.Patience);
+        await Stop(first);
+        _drivers.Remove(first);
+        _agents.Answer = (_, _) => null;
+        await Drive();
+        await Until(id, VolumeStage.Done);
+        Assert.Equal(2, _agents.Asked.Where(a => a.Step.WorkCase == WorkCase.CheckVolume).Select(a => a.Step.StepId).Distinct().Count());
     }
 
     [Fact]

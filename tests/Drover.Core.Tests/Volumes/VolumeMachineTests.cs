@@ -212,14 +212,36 @@ public sealed class VolumeMachineTests
         Assert.Equal((App, null, Epoch.None, false), (volume.Holder!.Value, volume.Primary, volume.Epoch, volume.Initialized));
     }
 
+    [Theory, InlineData(false), InlineData(true)]
+    public void The_name_of_a_clone_that_failed_is_never_made_empty_and_may_be_cloned_again(bool claimed)
+    {
+        var copy = new VolumeName("copy");
+        var app = Spec with { Id = new("/second"), Container = Spec.Container! with { Volumes = [new VolumeMount(copy, "/data", false, VolumeNaming.HostPath)] } };
+        var (state, operation) = Begin(State(), VolumeRequests.Clone(State(), Data, "copy", new("good"), new("o1"), Now));
+        Assert.True(state.Volumes[copy].Initialized);
+        if (claimed) state = state.Apply(VolumeClaims.Claim(state, app, Now));
+        state = Take(state, operation, new VolumeEvent.Failed(StepFailure.Operator, "a trace of it is here"));
+        // An app that comes only now must not find a free name either.
+        if (!claimed) state = state.Apply(VolumeClaims.Claim(state, app, Now));
+        Assert.Equal((app.Id, null, true), (state.Volumes[copy].Holder!.Value, state.Volumes[copy].Primary, state.Volumes[copy].Initialized));
+        Assert.False(Placement.Judge(state, app, A, null).Fits);
+        Assert.Single(state.Volumes[Data].Snapshots);
+        var reasons = string.Join('\n', Placement.Judge(state, app, A, null).Reasons.Items);
+        Assert.Contains("volume copy has no data (the clone of volume 'data' failed: a trace of it is here), and is not made empty instead: clone it again", reasons, StringComparison.Ordinal);
+        Assert.Contains("clone it again", Assert.IsType<VolumeAnswer.Refused>(VolumeRequests.Snapshot(state, copy, null, SnapshotOrigin.Asked, new("o2"), Now).Outcome).Remedy, StringComparison.Ordinal);
+        (state, operation) = Begin(state, VolumeRequests.Clone(state, Data, "copy", new("good"), new("o2"), Now));
+        state = Take(state, operation, Done);
+        Assert.Equal((app.Id, A, true, null), (state.Volumes[copy].Holder!.Value, state.Volumes[copy].Primary, state.Volumes[copy].Initialized, state.Volumes[copy].Missing));
+    }
+
     [Fact]
-    public void A_clone_that_is_refused_leaves_no_volume_behind()
+    public void The_record_of_a_clone_that_failed_goes_when_it_is_deleted()
     {
         var (state, operation) = Begin(State(), VolumeRequests.Clone(State(), Data, "copy", new("good"), new("o1"), Now));
-        Assert.True(state.Volumes[new("copy")].Initialized);
-        state = Take(state, operation, new VolumeEvent.Failed(StepFailure.Operator, "a trace of it is here"));
+        state = Take(state, operation, new VolumeEvent.Failed(StepFailure.Operator, "no"));
+        state = state.Apply(VolumeRequests.Delete(state, new("copy"), TimeSpan.Zero, Now).Changes);
+        state = state.Apply(VolumeRequests.Purge(state, new("copy"), "copy", new("o2"), Now).Changes);
         Assert.False(state.Volumes.ContainsKey(new("copy")));
-        Assert.Single(state.Volumes[Data].Snapshots);
     }
 
     [Fact]
@@ -268,6 +290,17 @@ public sealed class VolumeMachineTests
         state = Take(state, state.Operations[new("o1")], Done);
         Assert.Equal((VolumeStage.Failed, "cut short"), (state.Operations[new("o1")].Stage, state.Operations[new("o1")].Failure));
         Assert.DoesNotContain(Fresh, state.Volumes.Keys);
+    }
+
+    [Fact]
+    public void An_app_that_waits_for_an_import_that_failed_does_not_start_on_an_empty_volume()
+    {
+        var (state, operation) = Import();
+        state = state.Apply(new ClusterChange.PutVolume(state.Volumes[Fresh] with { Holder = new("/second") }));
+        state = Take(Take(state, operation, new VolumeEvent.Failed(StepFailure.Operator, "cut short")), state.Operations[new("o1")] with { Stage = VolumeStage.Clearing }, Done);
+        Assert.Equal((null, true, "its import failed: cut short"), (state.Volumes[Fresh].Primary, state.Volumes[Fresh].Initialized, state.Volumes[Fresh].Missing));
+        state = Take(state.Apply(VolumeRequests.Import(state, "fresh", "b", null, null, new("o2"), Now).Changes), new(new("o2"), VolumeVerb.Import, Fresh, B, VolumeStage.Receiving, Now), Done);
+        Assert.Equal((new AppId("/second"), B, null), (state.Volumes[Fresh].Holder!.Value, state.Volumes[Fresh].Primary!.Value, state.Volumes[Fresh].Missing));
     }
 
     [Fact]
