@@ -57,7 +57,7 @@ public static class Samples
 
     public static readonly Volume Volume = new(new("mongodata"), new("node1"), new(3), Initialized: true, new("m1-r1"), new("/shop/db"), Moment)
     {
-        Standbys = [new(new("node2"), new("m0-r1"), new(2), Moment)], Used = new(123456789), Size = new(1L << 30), DeletedAt = Moment, PurgeAt = Moment.AddDays(7), Schedule = new(TimeSpan.FromHours(1), 24, Moment),
+        Standbys = [new(new("node2"), new("m0-r1"), new(2), Moment)], Used = new(123456789), Size = new(1L << 30), DeletedAt = Moment, PurgeAt = Moment.AddDays(7), Missing = "its import failed", Schedule = new(TimeSpan.FromHours(1), 24, Moment),
         Snapshots = [new(new("nightly"), new("node1"), new(3), Moment, new(77), SnapshotOrigin.Schedule)], Forks = [new(new("node2"), new(1), new("fork-e1"), Moment, Kept: true)],
     };
 

@@ -38,8 +38,10 @@ public sealed record AuthorityView(string Pem, IReadOnlyList<string> Pins, bool 
 /// <summary>GET /api/v1/audit?tail=N</summary>
 public sealed record AuditView(IReadOnlyList<AuditEntry> Entries);
 
-/// <summary>GET /api/v1/audit/verify</summary>
-public sealed record AuditVerdictView(bool Ok, long Lines, string Head, string? Fault, long Line);
+/// <summary>GET /api/v1/audit/verify: of all the log's files.</summary>
+/// <param name="Line">Of the whole log, from 1, where the fault shows.</param>
+/// <param name="File">The file that it is in, and which line there.</param>
+public sealed record AuditVerdictView(bool Ok, long Lines, string Head, string? Fault, long Line, string? File = null, long LineOfFile = 0);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.Never, WriteIndented = false)]
 [JsonSerializable(typeof(JoinTokenRequest))]

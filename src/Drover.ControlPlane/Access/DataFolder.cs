@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Drover.ControlPlane.Access;
 
-/// <summary>What the control plane keeps on disk: `drover.db`, `ca.pem`, `ca.key`, `ticket.key`, `audit.jsonl`. One process at a time.</summary>
+/// <summary>What the control plane keeps on disk: `drover.db`, `ca.pem`, `ca.key`, `ticket.key`, `audit.jsonl` and those before it. One process at a time.</summary>
 public sealed class DataFolder : IDisposable
 {
     private readonly FileStream? _lock;
@@ -13,7 +13,7 @@ public sealed class DataFolder : IDisposable
     public string Database => System.IO.Path.Combine(Path, "drover.db");
     public string AuthorityCertificate => AuthorityCertificateOf(1);
     public string AuthorityKey => AuthorityKeyOf(1);
-    public string Audit => System.IO.Path.Combine(Path, "audit.jsonl");
+    public string Audit => System.IO.Path.Combine(Path, Core.Trust.AuditSegments.Current);
     public string TicketKey => System.IO.Path.Combine(Path, "ticket.key");
 
     /// <summary>Makes the folder (0700) when it is missing and holds it until disposed; the system lets go of it when the process dies. Fails when another process holds it.</summary>

@@ -102,7 +102,7 @@ internal sealed class TrustEndpoints(TrustBook book, Authorities authorities, No
     public async Task VerifyAudit(HttpContext context)
     {
         var found = await audit.Verify(context.RequestAborted);
-        await ApiV1.Write(context, 200, new(found.Fault is null, found.Lines, found.Head, found.Fault, found.Line), TrustApiJson.Default.AuditVerdictView);
+        await ApiV1.Write(context, 200, new(found.Fault is null, found.Lines, found.Head, found.Fault, found.Line, found.File, found.LineOfFile), TrustApiJson.Default.AuditVerdictView);
     }
 
     private TokenView View(ApiToken token, string? secret) => new(token.Name, token.Role.ToString().ToLowerInvariant(), token.CreatedAt, token.ExpiresAt, token.Expired(time.GetUtcNow()), secret);

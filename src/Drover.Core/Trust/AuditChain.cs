@@ -24,8 +24,9 @@ public sealed record AuditHead(long Count, string Hash)
 }
 
 /// <param name="Fault">Null: every line is as it was written.</param>
-/// <param name="Line">Of the file, from 1, where the fault shows.</param>
-public sealed record AuditVerdict(long Lines, string Head, string? Fault, long Line);
+/// <param name="Line">Of the log, from 1, where the fault shows.</param>
+/// <param name="File">Where that is, and which line there; null: not asked of files, or no fault.</param>
+public sealed record AuditVerdict(long Lines, string Head, string? Fault, long Line, string? File = null, long LineOfFile = 0);
 
 /// <summary>The chain of the audit log: each line ends with the SHA-256 of itself, and begins what it says with the one of the line before.</summary>
 public static class AuditChain

@@ -132,5 +132,17 @@ public sealed class CredentialsTests : IAsyncLifetime
         Assert.Equal(3, AuditCommand.OfFile(copy, $"3:{verdict.Head}").Line);
         Assert.Throws<CommandFailure>(() => AuditCommand.OfFile(copy, "3"));
         Assert.Throws<CommandFailure>(() => AuditCommand.OfFile(copy + "2", null));
+        // The folder with all of its files, in the order of their numbers whatever else lies there.
+        var folder = Directory.CreateDirectory(_temporary.File("copies")).FullName;
+        Assert.Contains("no audit.jsonl", Assert.Throws<CommandFailure>(() => AuditCommand.OfFile(folder, null)).Message, StringComparison.Ordinal);
+        var lines = await File.ReadAllLinesAsync(_folder.Audit);
+        await File.WriteAllLinesAsync(Path.Combine(folder, AuditSegments.NameOf(1)), lines[..1]);
+        await File.WriteAllLinesAsync(Path.Combine(folder, AuditSegments.NameOf(2)), lines[1..2]);
+        await File.WriteAllLinesAsync(Path.Combine(folder, AuditSegments.Current), lines[2..]);
+        await File.WriteAllTextAsync(Path.Combine(folder, "audit-notes.jsonl"), "x");
+        Assert.True(AuditCommand.OfFile(folder, $"3:{verdict.Head}").Ok);
+        File.Delete(Path.Combine(folder, AuditSegments.NameOf(2)));
+        var broken = AuditCommand.OfFile(folder, null);
+        Assert.Equal((false, AuditSegments.Current, 1L, 2L), (broken.Ok, broken.File, broken.LineOfFile, broken.Line));
     }
 }

@@ -33,7 +33,7 @@ public static class AuditCommand
 
     private static Command Verify()
     {
-        var file = new Option<string?>("--file") { Description = "A copy of the control plane's audit.jsonl, instead of asking the control plane", HelpName = "FILE" };
+        var file = new Option<string?>("--file") { Description = "A copy of the control plane's audit files, instead of asking the control plane: the folder they are in, or one file if there is only one", HelpName = "FOLDER|FILE" };
         var head = new Option<string?>("--head") { Description = "With --file: the number and hash that the log must reach, as verify printed them earlier", HelpName = "N:HASH" };
         var command = new Command("verify", "Check that no entry was changed, removed or moved") { file, head };
         command.SetAction(async (parsed, cancel) =>
@@ -41,7 +41,7 @@ public static class AuditCommand
             var found = parsed.GetValue(file) is { } path ? OfFile(path, parsed.GetValue(head)) : await OfControl(parsed, cancel);
             if (parsed.GetValue(RootCommands.Json)) Screen.Json(found, TrustApiJson.Default.AuditVerdictView);
             else if (found.Ok) Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"audit log: {found.Lines} entries, unchanged; head {found.Lines}:{found.Head}"));
-            else Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"drover: audit log: line {found.Line} {found.Fault}; the {found.Lines} before it are unchanged"));
+            else Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"drover: audit log: {(found.File is { } name ? $"{name}: line {found.LineOfFile}" : $"line {found.Line}")} {found.Fault}; the {found.Lines} before it are unchanged"));
             return found.Ok ? ExitCode.Done : ExitCode.Failed;
         });
         return command;
@@ -61,8 +61,10 @@ public static class AuditCommand
                 : throw new CommandFailure($"--head '{head}': give it as `drover audit verify` prints it, NUMBER:HASH", ExitCode.Usage);
         try
         {
-            var found = AuditChain.Verify(File.ReadLines(path), known);
-            return new(found.Fault is null, found.Lines, found.Head, found.Fault, found.Line);
+            IReadOnlyList<string> files = Directory.Exists(path) ? [.. AuditSegments.InOrder(Directory.EnumerateFiles(path).Select(f => Path.GetFileName(f))).Select(name => Path.Combine(path, name))] : [path];
+            if (files.Count == 0) throw new CommandFailure($"--file {path}: there is no {AuditSegments.Current} and no audit-NUMBER.jsonl in this folder: name the folder with the copies");
+            var found = AuditSegments.Verify(files.Select(file => new AuditSegment(Path.GetFileName(file), File.ReadLines(file))), known);
+            return new(found.Fault is null, found.Lines, found.Head, found.Fault, found.Line, found.File, found.LineOfFile);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw new CommandFailure($"--file {path} cannot be read: {e.Message}"); }
     }
