@@ -177,6 +177,7 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
             // A word that was written is not one that was heard: until the sender says so, it may ask again with the same ticket.
             if (hello.Resume && (await channel.ReadHeader(cancel)).Type != FrameType.Done) throw new LinkBroken(new InvalidDataException("the sender did not confirm the end"));
             _receptions.Done(reception);
+            if (!hello.Urgent) await PrepareNext(hello);
         }
         catch (Exception e) when (hello.Resume && reception.CanGoOn && e is LinkBroken or OperationCanceledException)
         {
@@ -188,6 +189,21 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
             var cause = await _receptions.Drop(reception.Key.Volume, e);
             if (e is ReceiverEnded && cause is not null) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(cause);
             throw;
+        }
+    }
+
+    /// <summary>The app still runs there: what its start here needs and costs time is done now. A failure costs nothing but that time, later.</summary>
+    private async Task PrepareNext(Hello hello)
+    {
+        if (!_driver.Abilities.Ahead) return;
+        try
+        {
+            var outcome = await _driver.Make(new LiveOrder.Ahead(new(hello.Volume), new(hello.Epoch + 1), new(hello.Snapshot)), CancellationToken.None);
+            if (!outcome.Ok) parts.Log.LogInformation("{Volume}: nothing is made ready ahead: {Why}", hello.Volume, outcome.Message);
+        }
+        catch (Exception e) when (e is IOException or System.ComponentModel.Win32Exception or InvalidDataException or UnauthorizedAccessException)
+        {
+            parts.Log.LogWarning("{Volume}: nothing could be made ready ahead: {Why}", hello.Volume, e.Message);
         }
     }
 

@@ -11,6 +11,10 @@ public abstract record LiveOrder(VolumeName Volume, Epoch Epoch)
     /// <summary>Of a snapshot of the same volume: what a move promotes, and what a restore goes back to. For a newer epoch than the live data here, which is put away.</summary>
     public sealed record OfSnapshot(VolumeName Volume, Epoch Epoch, SnapshotName From) : LiveOrder(Volume, Epoch);
 
+    /// <summary>Of a snapshot that is still to come, made against this one: where the driver has <see cref="VolumeAbilities.Ahead"/>, what costs time is done now, while nobody waits.
+    /// Nothing of it is visible, and another order for the epoch takes its place.</summary>
+    public sealed record Ahead(VolumeName Volume, Epoch Epoch, SnapshotName Basis) : LiveOrder(Volume, Epoch);
+
     /// <summary>A new volume of another one's snapshot. The two share nothing that either could change.</summary>
     public sealed record CloneOf(VolumeName Volume, Epoch Epoch, VolumeName Source, SnapshotName From) : LiveOrder(Volume, Epoch);
 }

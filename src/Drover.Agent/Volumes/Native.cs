@@ -26,6 +26,12 @@ internal static partial class Native
         if (Fsync(folder) != 0) throw Failed("fsync", path);
     }
 
+    /// <summary>A file's contents and properties, or a folder's names, are on disk when it returns.</summary>
+    public static void SyncFile(SafeFileHandle file)
+    {
+        if (Fsync(file) != 0) throw Failed("fsync", "of what was received");
+    }
+
     /// <summary>A folder that only root may enter; one that is there stays as it is.</summary>
     public static void MakePrivateFolder(string path)
     {

@@ -10,6 +10,9 @@ namespace Drover.Agent.Volumes;
 /// <param name="AtomicSnapshots">A snapshot of data in use shows one moment. Where not, only one of sealed data does.</param>
 public sealed record VolumeAbilities(IReadOnlyList<StreamFormat> Formats, bool Incremental, bool Quotas, bool CheapSnapshots, bool AtomicSnapshots)
 {
+    /// <summary>It takes <see cref="LiveOrder.Ahead"/>: live data is ready by the time its last difference has arrived.</summary>
+    public bool Ahead { get; init; }
+
     /// <exception cref="ArgumentException">It is none of <see cref="Formats"/>.</exception>
     public void Require(StreamFormat format, string driver)
     {

@@ -28,6 +28,10 @@ internal sealed record VolumeLedger(int Format, Epoch Epoch, bool Live, Snapshot
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public long? Limit { get; init; }
 
+    /// <summary>Snapshot that is here as live data made ready for an epoch to come: whole and on disk, but not the primary's and never mounted yet.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ReadySnapshot? Ready { get; init; }
+
     [JsonIgnore]
     public Epoch Known => Epoch > Floor ? Epoch : Floor;
 
@@ -77,6 +81,10 @@ internal sealed record VolumeLedger(int Format, Epoch Epoch, bool Live, Snapshot
         Native.SyncFolder(folder);
     }
 }
+
+/// <param name="Identity">As <see cref="Core.Volumes.SnapshotView.Identity"/>.</param>
+/// <param name="Epoch">Whose live data it would be.</param>
+internal sealed record ReadySnapshot(SnapshotName Snapshot, Guid Identity, Epoch Epoch);
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
 [JsonSerializable(typeof(VolumeLedger))]

@@ -21,3 +21,11 @@ public sealed class BtrfsTreeTests : VolumeDriverSuite
     protected override StreamFormat? Format => StreamFormat.Tree1;
     protected override async Task<IPoolBench> NewPool(long? mebibytes = null) => await LoopPool.Make(mebibytes ?? 512);
 }
+
+/// <summary>The same laws where live data is made ready before its last difference comes.</summary>
+[Collection("pools")]
+[Trait("needs", "root")]
+public sealed class BtrfsAheadTests : VolumeDriverSuite
+{
+    protected override async Task<IPoolBench> NewPool(long? mebibytes = null) => await AheadPool.Make(mebibytes ?? 512);
+}

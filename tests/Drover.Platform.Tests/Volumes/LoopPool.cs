@@ -36,6 +36,18 @@ public sealed class LoopPool : IPoolBench
         return pool;
     }
 
+    /// <summary>The machine loses power: what the device was not given by now is gone. A new driver on what is left, not yet recovered.</summary>
+    public async Task LosePower()
+    {
+        var (image, left) = (_folder.File("image"), _folder.File($"left{Interlocked.Increment(ref _count)}"));
+        await Run("cp", "--sparse=always", image, left);
+        foreach (var mounted in Directory.EnumerateDirectories(MountRoot)) await Run("umount", "-q", mounted);
+        await Run("umount", Pool);
+        File.Move(left, image, overwrite: true);
+        await Run("mount", "-o", "loop,subvolid=5", image, Pool);
+        await Restart();
+    }
+
     public Task Restart()
     {
         _cut = null;

@@ -9,19 +9,29 @@ public sealed partial class BtrfsDriver
     {
         if (Refusal(folder, order.Epoch) is { } refused) return refused;
         var ledger = folder.ReadLedger() ?? VolumeLedger.Blank;
+        if (order is LiveOrder.Ahead ahead)
+        {
+            Settle(folder);
+            return Prepare(folder, ahead, ledger);
+        }
         if (ledger.Live && ledger.Epoch == order.Epoch) return ledger.MadeAlready(order);
         if (order is not LiveOrder.OfSnapshot && Trace(folder, ledger) is { } trace) return trace;
         SnapshotName? from = null;
         VolumeFolder? source = null;
         if (order is not LiveOrder.Empty)
         {
+            if (IsReady(folder, ledger, order)) return MakeReady(folder, ledger, order);
+            Settle(folder);
             (source, from) = order is LiveOrder.CloneOf clone ? (Folder(clone.Source), clone.From) : (folder, ((LiveOrder.OfSnapshot)order).From);
             if (Named(from.Value) is { } badName) return badName;
+            if (source != folder) Settle(source);
             if (source.FindSnapshot(from.Value) is null) return VolumeOutcome.Missing($"snapshot {from} of volume {source.Name} is not complete on this node: send it here first");
         }
         // Whoever still works in the old live data would write where nobody looks any more.
         if (!Mounts.Unmount(MountPath(order.Volume))) return StillUsed(folder, ledger.Epoch, "make new live data of");
         folder.LedgerOrBlank();
+        ForgetAhead(folder);
+        ledger = folder.ReadLedger() ?? ledger;
         ClearUncommitted(folder, order.Epoch);
         if (source is null) Subvolume.Make(folder.Lives, VolumeFolder.LiveName(order.Epoch));
         else Subvolume.Snapshot(source.SnapshotData(from!.Value), folder.Lives, VolumeFolder.LiveName(order.Epoch), isReadOnly: false);
@@ -30,7 +40,20 @@ public sealed partial class BtrfsDriver
         // The commit: until the new ledger is on disk, the old live data counts; afterwards it lies beside, untouched, until removed.
         (ledger with { Epoch = order.Epoch, Live = true, From = from, Source = (order as LiveOrder.CloneOf)?.Source, Limit = null }).Write(folder.Path);
         return VolumeOutcome.Done;
-    }, cancel, (order as LiveOrder.CloneOf)?.Source);
+    }, cancel, (order as LiveOrder.CloneOf)?.Source, settle: false);
+
+    private static bool IsReady(VolumeFolder folder, VolumeLedger ledger, LiveOrder order) =>
+        order is LiveOrder.OfSnapshot of && ledger.Ready is { } ready && ready.Snapshot == of.From && ready.Epoch == order.Epoch && Subvolume.Find(folder.Live(order.Epoch)) is { IsReadOnly: false };
+
+    /// <summary>The last difference went right into what was made ready: only the ledger has to say so.</summary>
+    private VolumeOutcome MakeReady(VolumeFolder folder, VolumeLedger ledger, LiveOrder order)
+    {
+        if (!Mounts.Unmount(MountPath(folder.Name))) return StillUsed(folder, ledger.Epoch, "make new live data of");
+        Reached("live made");
+        // The commit, as below. The data was on disk before the ledger called it ready.
+        (ledger with { Epoch = order.Epoch, Live = true, From = ledger.Ready!.Snapshot, Source = null, Limit = null, Ready = null }).Write(folder.Path);
+        return VolumeOutcome.Done;
+    }
 
     private static VolumeOutcome? Trace(VolumeFolder folder, VolumeLedger ledger) => ledger.Known == Epoch.None && !folder.SnapshotNames().Any() ? null
         : VolumeOutcome.Conflict($"volume {folder.Name} is known here (epoch {ledger.Known}, {folder.SnapshotNames().Count()} snapshots): a known volume is never made again empty or of another one; check which node has its data");
@@ -41,7 +64,7 @@ public sealed partial class BtrfsDriver
         VolumeAccess.Unsealed => Seal(folder, false, epoch),
         VolumeAccess.Mounted => Mount(folder, epoch),
         _ => Mounts.Unmount(MountPath(volume)) ? VolumeOutcome.Done : StillUsed(folder, folder.ReadLedger()?.Epoch ?? Epoch.None, "unmount"),
-    }, cancel);
+    }, cancel, settle: false);
 
     private VolumeOutcome Seal(VolumeFolder folder, bool isSealed, Epoch epoch)
     {

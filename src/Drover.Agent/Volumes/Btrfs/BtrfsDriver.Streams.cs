@@ -21,6 +21,7 @@ public sealed partial class BtrfsDriver
         {
             Abilities.Require(format, Name);
             using var reading = _reading.Begin(volume, from is { } basis ? [snapshot, basis] : [snapshot]);
+            await SettleFirst(volume, cancel);
             RequireHere(Folder(volume), snapshot, from);
             if (format == StreamFormat.Tree1) await SendTree(Folder(volume), snapshot, from, to, cancel);
             else await SendNative(Folder(volume), snapshot, from, to, cancel);
@@ -58,8 +59,10 @@ public sealed partial class BtrfsDriver
         {
             Abilities.Require(format, Name);
             var folder = Folder(volume);
+            if (from is not null) await SettleFirst(volume, cancel);
             if (Named(snapshot) is { } badName) throw new ArgumentException(badName.Message, nameof(snapshot));
             var parent = from is { } name ? folder.FindSnapshot(name) ?? throw new BaseUnusable($"snapshot {name} of volume {volume} is not here") : (SubvolumeInfo?)null;
+            if (parent is { } basis && format == StreamFormat.BtrfsSend1 && await ReceiveAhead(folder, snapshot, from!.Value, basis, stream, cancel) is { } ahead) return ahead;
             attempt = new Incoming(this, folder, snapshot, chance.NewGuid().ToString("N"));
             await Task.Run(attempt.Prepare, cancel);
             if (format == StreamFormat.Tree1) await ReceiveTree(attempt, parent is null ? null : folder.SnapshotData(from!.Value), parent, stream, cancel);
@@ -143,6 +146,27 @@ public sealed partial class BtrfsDriver
         if (handle is not null) Native.WidenPipe(handle, PipeSize);
     }
 
+    /// <summary>One that waits to be made read-only must be before it can be sent, or be a base.</summary>
+    private async Task SettleFirst(VolumeName volume, CancellationToken cancel)
+    {
+        if (_pending.ContainsKey(volume)) await Alone(volume, _ => VolumeOutcome.Done, cancel);
+    }
+
+    /// <summary>A whole snapshot gets its name, and is on disk under it when it returns.</summary>
+    private void PutInPlace(VolumeFolder there, SnapshotName snapshot, string from)
+    {
+        Directory.CreateDirectory(there.Snapshots);
+        // A folder without data is the mark of a snapshot that was not taken.
+        if (Directory.Exists(there.Snapshot(snapshot))) Directory.Delete(there.Snapshot(snapshot));
+        // First the data, then the name: a name must never appear for data that a power cut could still take.
+        Subvolume.SyncFilesystem(from);
+        Reached("received data synced");
+        // The folder moves, not the subvolume: a read-only subvolume cannot change its parent.
+        Directory.Move(from, there.Snapshot(snapshot));
+        Reached("snapshot renamed");
+        Subvolume.SyncFilesystem(there.Path);
+    }
+
     private sealed class Incoming(BtrfsDriver driver, VolumeFolder folder, SnapshotName snapshot, string attempt) : IIncoming
     {
         private bool _accepted;
@@ -193,17 +217,8 @@ public sealed partial class BtrfsDriver
         {
             if (!_accepted)
             {
-                Directory.CreateDirectory(there.Snapshots);
-                // A folder without data is the mark of a snapshot that was not taken.
-                if (Directory.Exists(there.Snapshot(snapshot))) Directory.Delete(there.Snapshot(snapshot));
-                // First the data, then the name: a name must never appear for data that a power cut could still take.
-                Subvolume.SyncFilesystem(Folder);
-                driver.Reached("received data synced");
-                // The folder moves, not the subvolume: a read-only subvolume cannot change its parent.
-                Directory.Move(Folder, there.Snapshot(snapshot));
+                driver.PutInPlace(there, snapshot, Folder);
                 _accepted = true;
-                driver.Reached("snapshot renamed");
-                Subvolume.SyncFilesystem(there.Path);
             }
             return ViewOf(there, snapshot, driver._sizes.Known)!;
         }

@@ -37,10 +37,16 @@ public sealed partial class BtrfsDriver
             return VolumeOutcome.Conflict($"refused to remove the last data of volume {volume} on this node: keep one snapshot, or delete the volume");
         if (goes && !Mounts.Unmount(MountPath(volume))) return StillUsed(folder, ledger.Epoch, "remove the live data of");
         if (what.Live) RemoveOldLives(folder, ledger, what.OlderThan);
+        if (AheadOf(folder, what)) ForgetAhead(folder);
         foreach (var snapshot in what.Snapshots)
             if (!RemoveSnapshot(folder, snapshot)) return VolumeOutcome.Busy($"snapshot {snapshot} of volume {volume} is being sent: repeat when that ended");
         return VolumeOutcome.Done;
     }, cancel);
+
+    /// <summary>What was made ready goes with the snapshot that it is, or is of.</summary>
+    private bool AheadOf(VolumeFolder folder, Removal what) =>
+        (folder.ReadLedger()?.Ready is { } ready && (what.Snapshots.Contains(ready.Snapshot) || (what.Live && ready.Epoch < what.OlderThan)))
+        || (_prepared.TryGetValue(folder.Name, out var prepared) && (what.Snapshots.Contains(prepared.Basis) || (what.Live && prepared.Epoch < what.OlderThan)));
 
     private void CheckPool()
     {
@@ -57,19 +63,22 @@ public sealed partial class BtrfsDriver
         foreach (var attempt in VolumeFolder.NamesIn(folder.Incoming).ToList()) DeleteTree(Path.Combine(folder.Incoming, attempt));
         // Data that no ledger explains is not ours to clean up.
         if (folder.ForeignTrace() is not null || folder.ReadLedger() is not { } ledger) return;
+        RecoverReady(folder, ledger);
+        bool IsReady(Epoch epoch) => ledger.Ready?.Epoch == epoch;
         // Safe: a promotion cut short before its commit; live data is mounted only after the ledger names its epoch.
-        foreach (var epoch in folder.LiveEpochs().Where(e => e > ledger.Epoch).ToList()) VolumeFolder.DeleteSubvolume(folder.Lives, VolumeFolder.LiveName(epoch));
+        foreach (var epoch in folder.LiveEpochs().Where(e => e > ledger.Epoch && !IsReady(e)).ToList()) VolumeFolder.DeleteSubvolume(folder.Lives, VolumeFolder.LiveName(epoch));
         // Safe: without data inside it is the mark of a snapshot that was not taken.
         foreach (var name in VolumeFolder.NamesIn(folder.Snapshots).Where(n => !VolumeFolder.NamesIn(Path.Combine(folder.Snapshots, n)).Any()).ToList())
             Directory.Delete(Path.Combine(folder.Snapshots, name));
         if (ledger.Live) return;
-        foreach (var epoch in folder.LiveEpochs().ToList())
+        foreach (var epoch in folder.LiveEpochs().Where(e => !IsReady(e)).ToList())
             // Safe: the ledger says that the live data of this epoch was put away by order, and a crash cut the deletion short.
             VolumeFolder.DeleteSubvolume(folder.Lives, VolumeFolder.LiveName(epoch));
     }
 
     private VolumeOutcome RemoveEverything(VolumeFolder folder)
     {
+        _prepared.TryRemove(folder.Name, out _);
         if (!Directory.Exists(folder.Path)) return VolumeOutcome.Done;
         if (!Mounts.Unmount(MountPath(folder.Name))) return StillUsed(folder, folder.ReadLedger()?.Epoch ?? Epoch.None, "remove");
         Directory.CreateDirectory(VolumeFolder.RemovedOf(_pool));

@@ -26,7 +26,7 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
 
     public string Name => "btrfs";
 
-    public VolumeAbilities Abilities { get; } = new([StreamFormat.BtrfsSend1, StreamFormat.Tree1], Incremental: true, Quotas: true, CheapSnapshots: true, AtomicSnapshots: true);
+    public VolumeAbilities Abilities { get; } = new([StreamFormat.BtrfsSend1, StreamFormat.Tree1], Incremental: true, Quotas: true, CheapSnapshots: true, AtomicSnapshots: true) { Ahead = true };
 
     public Task<PoolSpace> Space(CancellationToken cancel) => Task.Run(() =>
     {
@@ -80,11 +80,16 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
     private string MountPath(VolumeName volume) => Path.Combine(mountRoot, volume.Value);
 
     /// <summary>One verb at a time for a volume, and for the one whose snapshot it uses; sends and receives are outside.</summary>
-    private async Task<VolumeOutcome> Alone(VolumeName volume, Func<VolumeFolder, VolumeOutcome> verb, CancellationToken cancel, VolumeName? source = null)
+    /// <param name="settle">False for what stands in the way of a start and needs no snapshot.</param>
+    private async Task<VolumeOutcome> Alone(VolumeName volume, Func<VolumeFolder, VolumeOutcome> verb, CancellationToken cancel, VolumeName? source = null, bool settle = true)
     {
         var folder = Folder(volume);
         using var held = await _locks.Take(source is { } other ? [volume.Value, other.Value] : [volume.Value], cancel);
-        return await Task.Run(() => verb(folder), CancellationToken.None);
+        return await Task.Run(() =>
+        {
+            if (settle) Settle(folder);
+            return verb(folder);
+        }, CancellationToken.None);
     }
 
     private static VolumeOutcome? Named(SnapshotName name) =>
@@ -133,6 +138,7 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
         if (foreign is null && ledger is null) return null;
         var live = ledger is { Live: true } ? Subvolume.Find(folder.Live(ledger.Epoch)) : null;
         var snapshots = folder.SnapshotNames().Select(n => ViewOf(folder, n, sizeOf)).OfType<SnapshotView>().ToList();
+        if (_pending.TryGetValue(folder.Name, out var pending) && snapshots.All(s => s.Name != pending.View.Name)) snapshots.Add(pending.View);
         if (foreign is null && live is null && snapshots.Count == 0 && ledger!.Known == Epoch.None) return null;
         var mount = MountPath(folder.Name);
         var used = live is { } there ? sizeOf(folder.Live(ledger!.Epoch), there) : snapshots.Select(s => s.Size).DefaultIfEmpty().Max();

@@ -1,0 +1,204 @@
+using System.Buffers;
+using System.Collections.Concurrent;
+using System.IO.Pipelines;
+using Drover.Contracts.Hosting;
+using Drover.Core;
+using Drover.Core.Volumes;
+
+namespace Drover.Agent.Volumes.Btrfs;
+
+/// <summary>
+/// Live data made ready before its last difference comes. While the app still runs at the source, the place of the next epoch's live data gets a writable snapshot of the
+/// last pass. The last difference then goes right into it, and only the files that it touches are synced: no commit of the whole filesystem, which after scattered
+/// writes has thousands of tree blocks to write, stands between the app's stop and its start.
+/// </summary>
+/// <remarks>
+/// What makes it safe. Nothing is mounted there, and nothing names it, until its data is on disk and the ledger says so (<see cref="VolumeLedger.Ready"/>). From then on the
+/// snapshot counts as here, by this copy; the read-only one is made of it, or of the same difference once it is promoted, before anything else is done with the volume.
+/// A crash before the ledger: what lies there is removed. After it: the snapshot is made of the copy. After the promotion: the live data is whole, and only a base
+/// for the way back may be lost.
+/// </remarks>
+public sealed partial class BtrfsDriver
+{
+    /// <summary>Longest difference that is taken this way; half of what the transfer's ring holds, so that it lies there whole.</summary>
+    private const int MostAhead = 8 << 20;
+    private readonly ConcurrentDictionary<VolumeName, Prepared> _prepared = new();
+    private readonly ConcurrentDictionary<VolumeName, Pending> _pending = new();
+
+    /// <summary>A copy of the basis at the place of an epoch's live data; only here in memory is it known to be clean.</summary>
+    private sealed record Prepared(Epoch Epoch, SnapshotName Basis, Guid BasisUuid, Guid Uuid);
+
+    /// <summary>A snapshot that is here as <see cref="VolumeLedger.Ready"/>, and what makes the read-only one of its basis.</summary>
+    private sealed record Pending(SnapshotView View, Guid Identity, SnapshotName Basis, List<SendCommand> Commands);
+
+    private VolumeOutcome Prepare(VolumeFolder folder, LiveOrder.Ahead order, VolumeLedger ledger)
+    {
+        if (ledger.Known >= order.Epoch) return VolumeOutcome.Stale(order.Epoch, ledger.Known);
+        if (folder.FindSnapshot(order.Basis) is not { } basis) return VolumeOutcome.Missing($"snapshot {order.Basis} of volume {folder.Name} is not complete on this node");
+        if (_prepared.TryGetValue(folder.Name, out var known) && known.Epoch == order.Epoch && known.BasisUuid == basis.Uuid) return VolumeOutcome.Done;
+        ForgetAhead(folder);
+        ClearUncommitted(folder, order.Epoch);
+        Subvolume.Snapshot(folder.SnapshotData(order.Basis), folder.Lives, VolumeFolder.LiveName(order.Epoch), isReadOnly: false);
+        if (Subvolume.Find(folder.Live(order.Epoch)) is { } made) _prepared[folder.Name] = new(order.Epoch, order.Basis, basis.Uuid, made.Uuid);
+        return VolumeOutcome.Done;
+    }
+
+    /// <summary>Null: not by this way, and the stream is untouched.</summary>
+    private async Task<IIncoming?> ReceiveAhead(VolumeFolder folder, SnapshotName snapshot, SnapshotName from, SubvolumeInfo basis, PipeReader stream, CancellationToken cancel)
+    {
+        if (Failpoints.Bends("no-verification") || !_prepared.TryGetValue(folder.Name, out var prepared) || prepared.Basis != from || prepared.BasisUuid != basis.Uuid) return null;
+        if (await Short(stream, cancel) is not { } whole) return null;
+        var commands = SendStream.Parse(whole);
+        if (commands[0] is not { Kind: SendKind.Snapshot } head || !SendReplay.Knows(commands)) return null;
+        if (head.CloneUuid != basis.Original) throw new BaseUnusable($"the stream of {folder.Name}/{snapshot} was made against {head.CloneUuid}, here {from} is {basis.Identity}");
+        // Whoever takes it has it alone; and it is used once.
+        if (!_prepared.TryRemove(KeyValuePair.Create(folder.Name, prepared))) return null;
+        await stream.CompleteAsync();
+        var incoming = new IncomingAhead(this, folder, prepared, head.Uuid, new(snapshot, head.Uuid.ToString(), _sizes.Known(folder.SnapshotData(from), basis)), commands);
+        try
+        {
+            await Task.Run(incoming.Apply, CancellationToken.None);
+            return incoming;
+        }
+        catch
+        {
+            await incoming.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>The stream to its end, or null when it is longer than <see cref="MostAhead"/>: nothing of it is used up then.</summary>
+    private static async Task<byte[]?> Short(PipeReader stream, CancellationToken cancel)
+    {
+        while (true)
+        {
+            var read = await stream.ReadAsync(cancel);
+            if (read.IsCompleted)
+            {
+                var whole = read.Buffer.Length <= MostAhead ? read.Buffer.ToArray() : null;
+                stream.AdvanceTo(read.Buffer.Start);
+                return whole;
+            }
+            var isLong = read.Buffer.Length > MostAhead;
+            stream.AdvanceTo(read.Buffer.Start, isLong ? read.Buffer.Start : read.Buffer.End);
+            if (isLong) return null;
+        }
+    }
+
+    private sealed class IncomingAhead(BtrfsDriver driver, VolumeFolder folder, Prepared prepared, Guid identity, SnapshotView view, List<SendCommand> commands) : IIncoming
+    {
+        private SendReplay? _replay;
+        private bool _accepted;
+
+        public string Identity => view.Identity;
+        private string Live => folder.Live(prepared.Epoch);
+
+        public void Apply()
+        {
+            if (Subvolume.Find(Live)?.Uuid != prepared.Uuid) throw new InvalidDataException($"{Live} was taken away while a difference arrived: send it again");
+            _replay = SendReplay.Of(commands, Live);
+        }
+
+        public async Task<SnapshotView> Accept(CancellationToken cancel)
+        {
+            if (_accepted) return view;
+            await Task.Run(() => _replay!.Sync(Live), CancellationToken.None);
+            driver.Reached("received data synced");
+            await driver.Alone(folder.Name, Record, cancel, settle: false);
+            _accepted = true;
+            driver.Reached("snapshot renamed");
+            return view;
+        }
+
+        private VolumeOutcome Record(VolumeFolder there)
+        {
+            if (there.FindSnapshot(view.Name) is { } other)
+                throw new InvalidOperationException($"another snapshot called {view.Name} ({other.Identity}) is here already: {Identity} is refused; snapshot names must be unique");
+            var ledger = there.LedgerOrBlank();
+            if (ledger.Known >= prepared.Epoch || Subvolume.Find(Live)?.Uuid != prepared.Uuid) throw new InvalidDataException($"{Live} was taken away while a difference arrived: send it again");
+            // From here on the snapshot is here: its data was synced, and what the ledger says is on disk when it returns.
+            (ledger with { Ready = new(view.Name, identity, prepared.Epoch) }).Write(there.Path);
+            driver._pending[there.Name] = new(view, identity, prepared.Basis, commands);
+            return VolumeOutcome.Done;
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            _replay?.Dispose();
+            if (_accepted) return;
+            await driver.Alone(folder.Name, there =>
+            {
+                // Safe: neither mounted nor named by the ledger, and nobody was told that its contents arrived. What the ledger does name stays: it is whole.
+                if (there.ReadLedger() is { } ledger && ledger.Known < prepared.Epoch && ledger.Ready?.Epoch != prepared.Epoch && Subvolume.Find(Live)?.Uuid == prepared.Uuid)
+                    VolumeFolder.DeleteSubvolume(there.Lives, VolumeFolder.LiveName(prepared.Epoch));
+                return VolumeOutcome.Done;
+            }, CancellationToken.None, settle: false);
+        }
+    }
+
+    /// <summary>Makes the read-only snapshot of one that is here only as ready live data. Before each verb that uses or removes snapshots; never in the stop.</summary>
+    private void Settle(VolumeFolder folder)
+    {
+        if (!_pending.TryGetValue(folder.Name, out var pending)) return;
+        if (folder.FindSnapshot(pending.View.Name) is null)
+        {
+            if (folder.ReadLedger()?.Ready is { } ready && ready.Snapshot == pending.View.Name) PlaceReady(folder, ready);
+            else
+            {
+                try { Place(folder, pending.View.Name, pending.Identity, folder.SnapshotData(pending.Basis), data => SendReplay.Of(pending.Commands, data).Dispose()); }
+                // Its contents were promoted, nothing is lost but a base for the way back. It must not keep the volume from anything: from making room least of all.
+                catch (Exception e) when (e is IOException or System.ComponentModel.Win32Exception or InvalidDataException) { }
+            }
+        }
+        _pending.TryRemove(folder.Name, out _);
+    }
+
+    private void PlaceReady(VolumeFolder folder, ReadySnapshot ready) => Place(folder, ready.Snapshot, ready.Identity, folder.Live(ready.Epoch), _ => { });
+
+    /// <summary>A read-only snapshot under its name, made of something and marked as the copy that it is.</summary>
+    private void Place(VolumeFolder folder, SnapshotName name, Guid identity, string of, Action<string> change)
+    {
+        var attempt = Path.Combine(folder.Incoming, chance.NewGuid().ToString("N"));
+        Native.MakePrivateFolder(folder.Incoming);
+        Native.MakePrivateFolder(attempt);
+        try
+        {
+            Subvolume.Snapshot(of, attempt, VolumeFolder.DataName, isReadOnly: false);
+            var data = Path.Combine(attempt, VolumeFolder.DataName);
+            change(data);
+            Subvolume.SetReceivedUuid(data, identity);
+            Subvolume.SetReadOnly(data, true);
+            PutInPlace(folder, name, attempt);
+        }
+        catch
+        {
+            // Safe: this attempt's own folder; once it has its name it is gone from here.
+            if (Directory.Exists(attempt)) DeleteTree(attempt);
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Takes away what was made ready and is not wanted any more. Safe: its snapshot is read-only here by now (<see cref="Settle"/>) or goes by order, it was never mounted, and the
+    /// ledger stops naming it first, so that after a crash nothing is made of what is left of it.
+    /// </summary>
+    private void ForgetAhead(VolumeFolder folder)
+    {
+        var ledger = folder.ReadLedger();
+        if (ledger?.Ready is { } ready)
+        {
+            (ledger with { Ready = null }).Write(folder.Path);
+            VolumeFolder.DeleteSubvolume(folder.Lives, VolumeFolder.LiveName(ready.Epoch));
+        }
+        if (_prepared.TryRemove(folder.Name, out var prepared) && (ledger is null || ledger.Known < prepared.Epoch)) VolumeFolder.DeleteSubvolume(folder.Lives, VolumeFolder.LiveName(prepared.Epoch));
+    }
+
+    /// <summary>After the start: the ledger alone says what is ready.</summary>
+    private void RecoverReady(VolumeFolder folder, VolumeLedger ledger)
+    {
+        if (ledger.Ready is not { } ready) return;
+        if (Subvolume.Find(folder.Live(ready.Epoch)) is null) (ledger with { Ready = null }).Write(folder.Path);
+        // It was on disk before the ledger named it, and only a promotion, which the ledger would show, may have changed it since.
+        else if (folder.FindSnapshot(ready.Snapshot) is null) PlaceReady(folder, ready);
+    }
+}

@@ -1,0 +1,54 @@
+using Drover.Agent.Volumes.Btrfs;
+using Drover.Testing;
+using Xunit;
+
+namespace Drover.Agent.Tests.Volumes;
+
+/// <summary>A stream of btrfs is read whole or refused: it comes from another machine.</summary>
+public sealed class SendStreamTests
+{
+    private static readonly Guid Own = new("11111111-2222-3333-4444-555555555555"), Basis = new("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee");
+
+    private static byte[] Whole() => new StreamWriter1().Snapshot(Own, Basis).MakeFile("a/new").Write("a/new", 4096, [1, 2, 3]).End();
+
+    [Fact]
+    public void Commands_come_out_as_they_went_in()
+    {
+        var commands = SendStream.Parse(Whole());
+        Assert.Equal([SendKind.Snapshot, SendKind.MakeFile, SendKind.Write, SendKind.End], commands.Select(c => c.Kind));
+        Assert.Equal((Own, Basis), (commands[0].Uuid, commands[0].CloneUuid));
+        Assert.Equal("a/new", commands[1].Path.ToString());
+        Assert.Equal(4096, commands[2].Offset);
+        Assert.Equal([1, 2, 3], commands[2].Data.ToArray());
+        Assert.True(SendReplay.Knows(commands));
+    }
+
+    [Fact]
+    public void Cut_short_anywhere_it_is_refused()
+    {
+        var whole = Whole();
+        for (var length = 0; length < whole.Length; length++) Assert.Throws<InvalidDataException>(() => SendStream.Parse(whole.AsMemory(0, length)));
+    }
+
+    [Fact]
+    public void A_changed_byte_anywhere_is_found()
+    {
+        var whole = Whole();
+        for (var at = 0; at < whole.Length; at++)
+        {
+            var damaged = (byte[])whole.Clone();
+            damaged[at] ^= 0x10;
+            Assert.Throws<InvalidDataException>(() => SendStream.Parse(damaged));
+        }
+    }
+
+    [Theory]
+    [InlineData("../out")]
+    [InlineData("a/../../out")]
+    [InlineData("/etc/passwd")]
+    [InlineData("a//b")]
+    public void A_path_out_of_the_tree_is_refused(string path) => Assert.Throws<InvalidDataException>(() => SendStream.Parse(new StreamWriter1().Snapshot(Own, Basis).MakeFile(path).End()));
+
+    [Fact]
+    public void What_follows_the_end_is_refused() => Assert.Throws<InvalidDataException>(() => SendStream.Parse((byte[])[.. Whole(), 0]));
+}
