@@ -27,6 +27,9 @@ public sealed class VolumeCommandTests
     [InlineData("volume export data -")]
     [InlineData("volume import copy data.drovervol --node node2 --size none --limit 50MB/s")]
     [InlineData("volume import copy -")]
+    [InlineData("node limit node1 50MB/s")]
+    [InlineData("node limit node1 none")]
+    [InlineData("node remove node1 --accept-loss")]
     public void Each_line_is_understood(string line) => Assert.Empty(RootCommands.Build().Parse(line.Split(' ')).Errors);
 
     [Theory, InlineData("90s", 90), InlineData("15m", 900), InlineData("1.5h", 5400), InlineData("7d", 604800)]

@@ -15,7 +15,7 @@ public static class Samples
 
     public static readonly Node Node = new(
         new("node1"), "node1.lab", "172.16.255.251", 4525, [new("disk", "ssd")], new(2, 4096, 10240, 1, [new(7000, 9000)]),
-        "btrfs", "0.1.0", Cordoned: true, Moment, Moment.AddMinutes(1)) { Seat = "boot/1", Lease = TimeSpan.FromSeconds(60), Drain = new(DrainState.Stopped, 4, 8, Moment) { EndedAt = Moment.AddSeconds(9), WaitsFor = "room" } };
+        "btrfs", "0.1.0", Cordoned: true, Moment, Moment.AddMinutes(1)) { Seat = "boot/1", Lease = TimeSpan.FromSeconds(60), TransferLimit = 50_000_000, Drain = new(DrainState.Stopped, 4, 8, Moment) { EndedAt = Moment.AddSeconds(9), WaitsFor = "room" } };
 
     public static readonly AppSpec Spec = new()
     {

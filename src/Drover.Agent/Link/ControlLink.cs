@@ -67,6 +67,8 @@ public sealed class ControlLink(
         if (call.ResponseStream.Current.Welcome is not { } welcome) throw new InvalidOperationException("the control plane's first word was not Welcome: its version does not fit this agent's");
         welcomed();
         foreach (var sink in ticketKeys) sink.Learn(welcome.TicketKeyPem);
+        // What it said on the stream before may have been taken back since; if not, it is said again.
+        limits?.Set(new Contracts.Agent.TransferLimits());
         log.LogInformation("Connected to {Control}, cluster {Cluster}", options.Control, welcome.Cluster);
         Task[] parts = [Read(call.ResponseStream, over.Token), Write(call.RequestStream, over.Token), Beat(TimeSpan.FromSeconds(Math.Max(1, welcome.HeartbeatSeconds)), over.Token), Measure(over.Token), Renew(over.Token)];
         var first = await Task.WhenAny(parts);

@@ -25,6 +25,10 @@ public sealed record TokensView(IReadOnlyList<TokenView> Tokens);
 /// <summary>POST /api/v1/nodes/{id}/revoke</summary>
 public sealed record NodeRevokedView(string Node, bool Revoked);
 
+/// <summary>DELETE /api/v1/nodes/{id}?acceptLoss=true</summary>
+/// <param name="Forgotten">What only that node had, in words.</param>
+public sealed record NodeRemovedView(string Node, IReadOnlyList<string> Forgotten);
+
 /// <summary>POST /api/v1/ca/finish</summary>
 public sealed record FinishRequest(bool? Force);
 
@@ -50,6 +54,7 @@ public sealed record AuditVerdictView(bool Ok, long Lines, string Head, string? 
 [JsonSerializable(typeof(TokenView))]
 [JsonSerializable(typeof(TokensView))]
 [JsonSerializable(typeof(NodeRevokedView))]
+[JsonSerializable(typeof(NodeRemovedView))]
 [JsonSerializable(typeof(FinishRequest))]
 [JsonSerializable(typeof(AuthorityView))]
 [JsonSerializable(typeof(AuditView))]

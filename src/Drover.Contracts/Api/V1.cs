@@ -26,6 +26,8 @@ public sealed record NodeView(
 {
     /// <summary>`Draining`, `Stopped`, `Done`; null: it was never drained.</summary>
     public string? Drain { get; init; }
+    /// <summary>Bytes a second that transfers out of it may take together; null: as its agent was started.</summary>
+    public long? TransferLimit { get; init; }
 }
 
 public sealed record ResourcesView(double Cpus, double Mem, double Disk, string Ports);

@@ -2,13 +2,15 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Drover.Contracts.Trust;
 using Drover.ControlPlane.Agents;
+using Drover.Core;
+using Drover.Core.Nodes;
 using Drover.Core.Trust;
 using Grpc.Core;
 
 namespace Drover.ControlPlane.Access;
 
 /// <summary>How nodes come in, renew, and are put out. Each is decided, stored and written down before it is answered.</summary>
-public sealed class NodeTrust(TrustBook book, Authorities authorities, AuditLog audit, AgentConnections connections, ICluster cluster, ControlPlaneOptions options, TimeProvider time) : IDisposable
+public sealed class NodeTrust(TrustBook book, Authorities authorities, AuditLog audit, AgentConnections connections, LeaseBook leases, ICluster cluster, ControlPlaneOptions options, TimeProvider time) : IDisposable
 {
     private readonly SemaphoreSlim _issuing = new(1, 1);
 
@@ -51,6 +53,16 @@ public sealed class NodeTrust(TrustBook book, Authorities authorities, AuditLog 
         var refusal = await book.Decide(state => TrustRules.Revoke(state, node, time.GetUtcNow()), cancel);
         if (refusal is null) connections.End(new(node), "the node was revoked");
         return refusal;
+    }
+
+    /// <summary>Its identity goes first, so that it cannot come back while the cluster forgets it.</summary>
+    public async Task<RemovalOutcome> Remove(NodeId node, bool acceptLoss, CancellationToken cancel)
+    {
+        var asked = NodeRemoval.Decide(cluster.Current, node, leases.Left(node), acceptLoss).Outcome;
+        if (asked is not RemovalOutcome.Removed) return asked;
+        // Revoked before, by hand or by a try that was cut short, is as good.
+        await Revoke(node.Value, cancel);
+        return await leases.DecideWithout(node, (state, left) => NodeRemoval.Decide(state, node, left, acceptLoss), cancel);
     }
 
     public TrustNews News()

@@ -25,6 +25,7 @@ public static class RouteTable
         new("DELETE", "/api/v1/tokens/{name}", Admin),
         new("POST", "/api/v1/nodes/tokens", Admin),
         new("POST", "/api/v1/nodes/{id}/revoke", Admin),
+        new("DELETE", "/api/v1/nodes/{id}", Admin),
         new("GET", "/api/v1/audit", Admin),
         new("GET", "/api/v1/audit/verify", Admin),
 

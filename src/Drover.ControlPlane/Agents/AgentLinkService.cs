@@ -140,6 +140,8 @@ public sealed partial class AgentLinkService(
         whole.Generation = Generation(state);
         connections.Ready(session, whole, state.Revision);
         leases.Serve(session);
+        var limit = LimitOf(state, session.Node);
+        if (limit is not null) session.Send(Limiting(limit));
         await foreach (var commit in commits)
         {
             if (commit.After.Revision <= state.Revision) continue;
@@ -154,10 +156,15 @@ public sealed partial class AgentLinkService(
                     session.Send(new ToAgent { Change = change });
                 }
             }
+            if (LimitOf(commit.After, session.Node) is var wished && wished != limit) session.Send(Limiting(limit = wished));
             connections.Ordered(session, commit.After.Revision);
             leases.Serve(session);
         }
     }
+
+    private static long? LimitOf(ClusterState state, NodeId node) => state.Nodes.GetValueOrDefault(node)?.TransferLimit;
+
+    private static ToAgent Limiting(long? bytesPerSecond) => new() { TransferLimits = new TransferLimits { BytesPerSecond = bytesPerSecond ?? 0 } };
 
     private long Generation(ClusterState state) => (options.Term << 40) + state.Revision;
 

@@ -15,7 +15,7 @@ public static class AgentWords
         new NodeId(hello.Node), hello.Hostname.Length == 0 ? hello.Node : hello.Hostname, hello.Address, hello.TransferPort,
         hello.Attributes.OrderBy(a => a.Key, StringComparer.Ordinal).Select(a => new NodeAttribute(a.Key, a.Value)).ToEquatableList(),
         new Resources(hello.Cpus, hello.MemoryMib, hello.DiskMib, 0, hello.Ports.Select(p => new Core.Nodes.PortRange(p.Begin, p.End)).ToEquatableList()),
-        hello.VolumeDriver, hello.AgentVersion, known?.Cordoned ?? false, known?.RegisteredAt ?? now, now) { Seat = hello.Seat, Lease = lease, Drain = known?.Drain };
+        hello.VolumeDriver, hello.AgentVersion, known?.Cordoned ?? false, known?.RegisteredAt ?? now, now) { Seat = hello.Seat, Lease = lease, Drain = known?.Drain, TransferLimit = known?.TransferLimit };
 
     public static InstanceObservation Instance(InstanceObserved seen) => new(
         new InstanceId(seen.InstanceId), new TaskId(seen.TaskId), new AppId(seen.AppId), Condition(seen.Condition), Text(seen.ContainerId), Text(seen.Message),

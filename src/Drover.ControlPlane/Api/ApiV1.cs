@@ -27,7 +27,7 @@ public static class ApiV1Setup
 public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoard board, EventRing ring, IAgentConnections agents, IOfferExchange offers, VolumePromotions promotions, VolumeCommands volumes, NodeCommands nodes, ServerInfo server, TimeProvider time,
     IHostApplicationLifetime lifetime, VolumeStreams streams, ILogger<ApiV1> log)
 {
-    private const string There = "/api/v1/status, nodes, nodes/{id}, nodes/{id}/cordon, nodes/{id}/uncordon, nodes/{id}/drain, nodes/{id}/drain/stop, rebalance, volumes, volumes/{name}, volumes/{name}/export, volumes/{name}/import|promote|snapshots|restore|clone|resize|schedule|undelete|purge, operations, operations/{id}, moves, moves/{id}, moves/{id}/undo, moves/{id}/cut, events, apps/{id}/logs, offers";
+    private const string There = "/api/v1/status, nodes, nodes/{id}, nodes/{id}/cordon, nodes/{id}/uncordon, nodes/{id}/limit, nodes/{id}/drain, nodes/{id}/drain/stop, rebalance, volumes, volumes/{name}, volumes/{name}/export, volumes/{name}/import|promote|snapshots|restore|clone|resize|schedule|undelete|purge, operations, operations/{id}, moves, moves/{id}, moves/{id}/undo, moves/{id}/cut, events, apps/{id}/logs, offers";
     private readonly PromotionEndpoint _promotion = new(promotions);
     private readonly VolumeEndpoints _volumes = new(cluster, volumes);
     private readonly VolumeFileEndpoints _files = new(cluster, volumes, agents, streams, time);

@@ -6,7 +6,7 @@ using Drover.Core.Nodes;
 
 namespace Drover.ControlPlane.Api;
 
-/// <summary>What is done to nodes: /api/v1/nodes/{id}/cordon, uncordon, drain, drain/stop, and /api/v1/rebalance.</summary>
+/// <summary>What is done to nodes: /api/v1/nodes/{id}/cordon, uncordon, limit, drain, drain/stop, and /api/v1/rebalance.</summary>
 internal sealed class NodeEndpoints(ICluster cluster, NodeCommands commands, TimeProvider time)
 {
     /// <summary>Null: the path or the method is none of these.</summary>
@@ -18,6 +18,7 @@ internal sealed class NodeEndpoints(ICluster cluster, NodeCommands commands, Tim
             case ["nodes", var id, "cordon" or "uncordon"]: return posts ? Cordon(context, new(id), path[2] == "cordon") : NotThis(context);
             case ["nodes", var id, "drain", "stop"]: return posts ? Stop(context, new(id)) : NotThis(context);
             case ["nodes", var id, "drain"] when posts: return Drain(context, new(id));
+            case ["nodes", var id, "limit"]: return HttpMethods.IsPut(context.Request.Method) ? Limit(context, new(id)) : NotThis(context, "PUT");
             case ["rebalance"]: return posts ? Rebalance(context) : NotThis(context);
             default: return null;
         }
@@ -33,6 +34,20 @@ internal sealed class NodeEndpoints(ICluster cluster, NodeCommands commands, Tim
     private async Task Cordon(HttpContext context, NodeId node, bool cordoned)
     {
         var outcome = await commands.Cordon(node, cordoned, context.RequestAborted);
+        if (outcome is DrainOutcome.Taken taken) await ApiV1.Write(context, 200, ViewsV1.Node(cluster.Current, taken.Node), ApiJson.Default.NodeView);
+        else await Refuse(context, outcome);
+    }
+
+    private async Task Limit(HttpContext context, NodeId node)
+    {
+        using var body = await RequestBody.Read(context);
+        JsonFields? fields = body.Json is null ? null : new JsonFields(body.Json.RootElement, "", new Violations());
+        if (fields?.Number("bytesPerSecond") is not { } rate || rate is < 0 or > NodeWishes.MostLimit)
+        {
+            await ApiV1.Refuse(context, 400, new($"must be bytes a second, at most {NodeWishes.MostLimit}; 0 for no limit", "bytesPerSecond", "send {\"bytesPerSecond\": 50000000}"));
+            return;
+        }
+        var outcome = await commands.Limit(node, rate == 0 ? null : (long)rate, context.RequestAborted);
         if (outcome is DrainOutcome.Taken taken) await ApiV1.Write(context, 200, ViewsV1.Node(cluster.Current, taken.Node), ApiJson.Default.NodeView);
         else await Refuse(context, outcome);
     }
@@ -91,9 +106,9 @@ internal sealed class NodeEndpoints(ICluster cluster, NodeCommands commands, Tim
 
     private static bool HasBody(HttpRequest request) => request.ContentLength > 0 || request.Headers.TransferEncoding.Count > 0;
 
-    private static Task NotThis(HttpContext context)
+    private static Task NotThis(HttpContext context, string use = "POST")
     {
-        context.Response.Headers.Allow = "POST";
-        return ApiV1.Refuse(context, 405, new($"{context.Request.Method} is not done here", null, "use POST"));
+        context.Response.Headers.Allow = use;
+        return ApiV1.Refuse(context, 405, new($"{context.Request.Method} is not done here", null, $"use {use}"));
     }
 }

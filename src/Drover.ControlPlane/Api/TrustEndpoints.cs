@@ -4,6 +4,8 @@ using System.Text.Json.Serialization.Metadata;
 using Drover.Contracts.Api;
 using Drover.ControlPlane.Access;
 using Drover.ControlPlane.Marathon;
+using Drover.Core;
+using Drover.Core.Nodes;
 using Drover.Core.Trust;
 
 namespace Drover.ControlPlane.Api;
@@ -16,6 +18,7 @@ public static class TrustEndpointsSetup
         var trust = ActivatorUtilities.CreateInstance<TrustEndpoints>(routes.ServiceProvider);
         routes.MapPost("/api/v1/nodes/tokens", (RequestDelegate)trust.MakeJoinToken);
         routes.MapPost("/api/v1/nodes/{id}/revoke", (RequestDelegate)trust.RevokeNode);
+        routes.MapDelete("/api/v1/nodes/{id}", (RequestDelegate)trust.RemoveNode);
         routes.MapGet("/api/v1/tokens", (RequestDelegate)trust.Tokens);
         routes.MapPost("/api/v1/tokens", (RequestDelegate)trust.MakeToken);
         routes.MapDelete("/api/v1/tokens/{name}", (RequestDelegate)trust.RevokeToken);
@@ -45,6 +48,23 @@ internal sealed class TrustEndpoints(TrustBook book, Authorities authorities, No
         var node = (string)context.Request.RouteValues["id"]!;
         var refusal = await nodes.Revoke(node, context.RequestAborted);
         await (refusal is null ? ApiV1.Write(context, 200, new(node, true), TrustApiJson.Default.NodeRevokedView) : Refuse(context, 409, refusal));
+    }
+
+    public async Task RemoveNode(HttpContext context)
+    {
+        var node = (string)context.Request.RouteValues["id"]!;
+        switch (await nodes.Remove(new NodeId(node), context.Request.Query["acceptLoss"] == "true", context.RequestAborted))
+        {
+            case RemovalOutcome.Removed removed:
+                await ApiV1.Write(context, 200, new(node, [.. removed.Forgotten]), TrustApiJson.Default.NodeRemovedView);
+                break;
+            case RemovalOutcome.Refused refused:
+                await ApiV1.Refuse(context, 409, new($"node '{node}' stays: {string.Join("; ", refused.Reasons)}", "id", refused.Remedy));
+                break;
+            default:
+                await ApiV1.Unknown(context, "node", TrustRules.Shown(node), "drover nodes");
+                break;
+        }
     }
 
     public Task Tokens(HttpContext context) => ApiV1.Write(context, 200, new([.. book.State.Tokens.Select(t => View(t, null))]), TrustApiJson.Default.TokensView);

@@ -48,7 +48,7 @@ public static class ViewsV1
         var used = new ResourcesView(Rounded(total.Cpus - free.Cpus), Rounded(total.MemoryMiB - free.MemoryMiB), Rounded(total.DiskMiB - free.DiskMiB), string.Join(',', instances.SelectMany(i => i.Ports).Where(p => p != 0).Order()));
         return new(node.Id.Value, node.Hostname, node.Address, presence?.Connected == true, presence?.Since ?? node.ReregisteredAt, node.Cordoned, Attributes(node.Attributes), Resources(total), used,
             presence?.PoolTotal.Bytes ?? 0, presence?.PoolFree.Bytes ?? 0, presence?.AgentMemory.Bytes ?? 0, node.AgentVersion,
-            [.. instances.Select(i => i.Task.Value)], [.. state.Volumes.Values.Where(v => v.Primary == node.Id && v.DeletedAt is null).Select(v => v.Name.Value)]) { Drain = node.Drain?.State.ToString() };
+            [.. instances.Select(i => i.Task.Value)], [.. state.Volumes.Values.Where(v => v.Primary == node.Id && v.DeletedAt is null).Select(v => v.Name.Value)]) { Drain = node.Drain?.State.ToString(), TransferLimit = node.TransferLimit };
     }
 
     public static VolumeView Volume(ClusterState state, Volume volume) => new(

@@ -35,6 +35,13 @@ public sealed record Instance(
     public string? WaitsFor { get; init; }
     public StartTimings? Start { get; init; }
     public TaskId Task => Id.Task(Incarnation);
+
+    /// <summary>Waits for a place, for the one it had is gone for it.</summary>
+    public Instance WithoutPlace() => this with
+    {
+        Node = null, Ports = [], State = InstanceState.Scheduled, Healthy = null, Health = [], ContainerId = null, Start = null, StagedAt = null, StartedAt = null, WaitsFor = "an offer",
+    };
+
     public bool Runs => State == InstanceState.Running;
     /// <summary>Running, and healthy where it has health checks.</summary>
     public bool Serves => Runs && (Spec.HealthChecks.Count == 0 || Healthy == true);

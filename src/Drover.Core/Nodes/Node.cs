@@ -16,6 +16,9 @@ public sealed record Node(
     /// <summary>Longest lease that it may have: a control plane that starts again waits for its end.</summary>
     public TimeSpan Lease { get; init; }
 
+    /// <summary>Bytes a second that all transfers out of it may take together, final rounds apart; null: as its agent was started.</summary>
+    public long? TransferLimit { get; init; }
+
     /// <summary>What an operator last wished of emptying it; null: nothing.</summary>
     public NodeDrain? Drain { get; init; }
 

@@ -107,10 +107,7 @@ public static class Promotion
             // An agent that comes back is not told to run it, and removes the container.
             if (instance.Goal == InstanceGoal.Removed) yield return new ClusterChange.RemoveInstance(instance.Id);
             else
-                yield return new ClusterChange.PutInstance(instance with
-                {
-                    Node = null, Ports = [], State = InstanceState.Scheduled, Healthy = null, Health = [], ContainerId = null, Start = null, StagedAt = null, StartedAt = null, WaitsFor = "an offer",
-                });
+                yield return new ClusterChange.PutInstance(instance.WithoutPlace());
         }
     }
 

@@ -6,6 +6,7 @@ using Drover.Agent.Link;
 using Drover.Contracts.Agent;
 using Drover.Contracts.Trust;
 using Drover.ControlPlane.Access;
+using Drover.Core.State;
 using Drover.Testing;
 using Grpc.Core;
 using Xunit;
@@ -312,5 +313,33 @@ public sealed class NodeTrustTests : IAsyncLifetime
         var now = _plane.Time.GetUtcNow();
         using var made = request.Create(real.SubjectName, X509SignatureGenerator.CreateForECDsa(forger), now.AddHours(-1), now.AddHours(1), [1, 2, 3]);
         return made.CopyWithPrivateKey(key);
+    }
+
+    [Fact]
+    public async Task A_node_that_is_away_for_good_is_retired_with_its_identity_and_not_while_it_may_write()
+    {
+        await _plane.Member("node1");
+        var cluster = _plane.Get<ICluster>();
+        await using (var agent = _plane.Dial("node1"))
+        {
+            await agent.Join(SimulatedAgent.Greeting("node1"));
+            await agent.Say(new FromAgent { Lease = new LeaseRequest { AskedAtUs = 5 } });
+            await agent.Hear(ToAgent.KindOneofCase.Lease);
+            var (status, body, _) = await _plane.Send("DELETE", "/api/v1/nodes/node1");
+            Assert.Equal(409, status);
+            Assert.Contains("is connected", body.GetProperty("message").GetString(), StringComparison.Ordinal);
+        }
+        while (cluster.Current.IsConnected(new("node1"))) await Task.Yield();
+        Assert.Contains("may still write", (await _plane.Send("DELETE", "/api/v1/nodes/node1")).Body.GetProperty("message").GetString(), StringComparison.Ordinal);
+        Assert.False(_plane.Book.State.Node("node1")!.Revoked);
+        Assert.Equal(200, (await _plane.Send("GET", "/api/v1/nodes/node1")).Status);
+        _plane.Time.Advance(TimeSpan.FromMinutes(2));
+        Assert.Equal(200, (await _plane.Send("DELETE", "/api/v1/nodes/node1")).Status);
+        Assert.Equal(("DELETE /api/v1/nodes/node1", "200"), ((await _plane.Last()).What, (await _plane.Last()).Outcome));
+        Assert.Empty(cluster.Current.Nodes);
+        await Stranger(_plane.FilesOf("node1").ReadNode(), "node node1 was revoked");
+        Assert.Equal(404, (await _plane.Send("DELETE", "/api/v1/nodes/node1")).Status);
+        // Its name is free for a machine that an admin lets in.
+        await _plane.Join(await _plane.Token(), "node1", data: "another");
     }
 }

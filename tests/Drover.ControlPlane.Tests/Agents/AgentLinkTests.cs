@@ -5,6 +5,7 @@ using Drover.ControlPlane.Access;
 using Drover.ControlPlane.Agents;
 using Drover.ControlPlane.Store;
 using Drover.Core;
+using Drover.Core.Nodes;
 using Drover.Core.State;
 using Drover.Core.Volumes;
 using Drover.Testing;
@@ -222,6 +223,22 @@ public sealed class AgentLinkTests : IAsyncLifetime
         await _cluster.Given(new ClusterChange.PutVolume(new Volume(new("data"), Node1, new(1), false, null, null, Samples.Moment)));
         await second.Hear(ToAgent.KindOneofCase.Change);
         Assert.True(_cluster.Current.IsConnected(Node1));
+    }
+
+    [Fact]
+    public async Task A_limit_of_its_transfers_is_told_when_it_changes_and_again_to_whoever_connects()
+    {
+        await using (var agent = Dial("node1"))
+        {
+            await agent.Join(SimulatedAgent.Greeting("node1"));
+            await _cluster.Decide(s => NodeWishes.Limit(s, Node1, 50_000_000), default);
+            Assert.Equal(50_000_000, (await agent.Hear(ToAgent.KindOneofCase.TransferLimits)).TransferLimits.BytesPerSecond);
+        }
+        await using var again = Dial("node1");
+        await again.Join(SimulatedAgent.Greeting("node1"));
+        Assert.Equal(50_000_000, (await again.Hear(ToAgent.KindOneofCase.TransferLimits)).TransferLimits.BytesPerSecond);
+        await _cluster.Decide(s => NodeWishes.Limit(s, Node1, null), default);
+        Assert.Equal(0, (await again.Hear(ToAgent.KindOneofCase.TransferLimits)).TransferLimits.BytesPerSecond);
     }
 
     [Fact]

@@ -188,6 +188,16 @@ public sealed class DrainTests : IAsyncLifetime
         Assert.False((await doors.Send("POST", "/api/v1/nodes/node1/uncordon")).Body.Deserialize(ApiJson.Default.NodeView)!.Cordoned);
     }
 
+    [Fact]
+    public async Task A_limit_of_transfers_is_stored_with_the_node_and_shown()
+    {
+        await using var doors = await Doors.Open(Doors.RunningMongo());
+        var set = await doors.Send("PUT", "/api/v1/nodes/node1/limit", """{"bytesPerSecond":50000000}""");
+        Assert.Equal((200, 50_000_000), (set.Status, set.Body.Deserialize(ApiJson.Default.NodeView)!.TransferLimit));
+        Assert.Equal(50_000_000, (await doors.Send("GET", "/api/v1/nodes/node1")).Body.Deserialize(ApiJson.Default.NodeView)!.TransferLimit);
+        Assert.Null((await doors.Send("PUT", "/api/v1/nodes/node1/limit", """{"bytesPerSecond":0}""")).Body.Deserialize(ApiJson.Default.NodeView)!.TransferLimit);
+    }
+
     [Theory]
     [InlineData("POST", "/api/v1/nodes/nowhere/drain", "{}", 404)]
     [InlineData("POST", "/api/v1/nodes/nowhere/cordon", null, 404)]
@@ -198,6 +208,12 @@ public sealed class DrainTests : IAsyncLifetime
     [InlineData("POST", "/api/v1/nodes/node1/drain", "[", 400)]
     [InlineData("POST", "/api/v1/nodes/node1/drain/stop", null, 422)]
     [InlineData("GET", "/api/v1/nodes/node1/cordon", null, 405)]
+    [InlineData("PUT", "/api/v1/nodes/nowhere/limit", """{"bytesPerSecond":50000000}""", 404)]
+    [InlineData("PUT", "/api/v1/nodes/node1/limit", """{"bytesPerSecond":-1}""", 400)]
+    [InlineData("PUT", "/api/v1/nodes/node1/limit", """{"bytesPerSecond":1e300}""", 400)]
+    [InlineData("PUT", "/api/v1/nodes/node1/limit", """{"bytesPerSecond":5}""", 422)]
+    [InlineData("PUT", "/api/v1/nodes/node1/limit", "{}", 400)]
+    [InlineData("POST", "/api/v1/nodes/node1/limit", "{}", 405)]
     [InlineData("POST", "/api/v1/rebalance", "{}", 400)]
     [InlineData("POST", "/api/v1/rebalance", """{"apply":"yes"}""", 400)]
     [InlineData("GET", "/api/v1/rebalance", null, 405)]

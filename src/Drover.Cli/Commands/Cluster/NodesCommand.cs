@@ -25,12 +25,12 @@ public static class NodesCommand
 
     private static Spectre.Console.Table Draw(NodesView nodes)
     {
-        var table = Screen.Table("NODE", "ADDRESS", "STATE", "ATTRIBUTES", "CPUS", "MEM MiB", "POOL FREE", "TASKS", "VOLUMES");
+        var table = Screen.Table("NODE", "ADDRESS", "STATE", "ATTRIBUTES", "CPUS", "MEM MiB", "POOL FREE", "LIMIT", "TASKS", "VOLUMES");
         foreach (var node in nodes.Nodes)
             table.AddRow(Screen.Safe(node.Id), Screen.Safe(node.Address), node.Connected ? node.Drain == "Draining" ? "[yellow]draining[/]" : node.Cordoned ? "[yellow]cordoned[/]" : "[green]connected[/]" : "[red]away[/]",
                 Screen.Safe(string.Join(' ', node.Attributes.Select(a => $"{a.Key}:{a.Value}"))),
                 string.Create(CultureInfo.InvariantCulture, $"{node.Used.Cpus:0.##}/{node.Total.Cpus:0.##}"), string.Create(CultureInfo.InvariantCulture, $"{node.Used.Mem:0}/{node.Total.Mem:0}"),
-                $"{Screen.Bytes(node.PoolFreeBytes)} of {Screen.Bytes(node.PoolTotalBytes)}", node.Tasks.Count.ToString(CultureInfo.InvariantCulture), Screen.Safe(string.Join(' ', node.Volumes)));
+                $"{Screen.Bytes(node.PoolFreeBytes)} of {Screen.Bytes(node.PoolTotalBytes)}", Screen.Rate(node.TransferLimit ?? 0), node.Tasks.Count.ToString(CultureInfo.InvariantCulture), Screen.Safe(string.Join(' ', node.Volumes)));
         return table;
     }
 }

@@ -42,7 +42,7 @@ public static class MoveCommand
     }
 
     /// <summary>`50MB/s`, `50M`, `1GiB/s`, `800kB` → bytes a second. Decimal units unless they carry an `i`.</summary>
-    internal static long Rate(string? text)
+    internal static long Rate(string? text, string option = "--limit")
     {
         if (text is null) return 0;
         var trimmed = text.EndsWith("/s", StringComparison.OrdinalIgnoreCase) ? text[..^2] : text;
@@ -52,7 +52,7 @@ public static class MoveCommand
             "" or "B" => 1, "K" or "KB" => 1000, "M" or "MB" => 1_000_000, "G" or "GB" => 1_000_000_000, "KIB" => 1L << 10, "MIB" => 1L << 20, "GIB" => 1L << 30, _ => null,
         };
         if (factor is null || !double.TryParse(digits, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value) || value <= 0 || value * factor.Value > 1e15)
-            throw new CommandFailure($"--limit '{text}' is no rate: give something like 50MB/s", ExitCode.Usage);
+            throw new CommandFailure($"{option} '{text}' is no rate: give something like 50MB/s", ExitCode.Usage);
         return (long)(value * factor.Value);
     }
 

@@ -16,8 +16,10 @@ public static class NodeCommand
         Cordon("cordon", "Keeps what it runs, takes nothing new", node => $"node {node.Id} keeps what it runs and takes nothing new"),
         Cordon("uncordon", "Takes apps again", node => $"node {node.Id} takes apps again"),
         Drain(),
+        Limit(),
         NodeMembership.Token(),
         NodeMembership.Revoke(),
+        NodeMembership.Remove(),
     };
 
     private static Command Cordon(string verb, string description, Func<NodeView, string> said)
@@ -30,6 +32,24 @@ public static class NodeCommand
             var node = JsonSerializer.Deserialize(await client.Text(HttpMethod.Post, $"{Path(parsed.GetRequiredValue(name))}/{verb}", null, cancel), ApiJson.Default.NodeView)!;
             if (parsed.GetValue(RootCommands.Json)) Screen.Json(node, ApiJson.Default.NodeView);
             else Console.Out.WriteLine(said(node));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Limit()
+    {
+        var name = new Argument<string>("node") { Description = "The node's id, from `drover nodes`" };
+        var rate = new Argument<string>("rate") { Description = "What all transfers out of it may take together, such as 50MB/s; none: as its agent was started" };
+        var command = new Command("limit", "Spare a node's network: final rounds, for which an app stands still, are exempt") { name, rate };
+        command.SetAction(async (parsed, cancel) =>
+        {
+            var given = parsed.GetRequiredValue(rate);
+            var bytes = given == "none" ? 0 : Moves.MoveCommand.Rate(given, "rate");
+            using var client = RootCommands.Connect(parsed);
+            var node = JsonSerializer.Deserialize(await client.Text(HttpMethod.Put, $"{Path(parsed.GetRequiredValue(name))}/limit", $$"""{"bytesPerSecond": {{bytes}}}""", cancel), ApiJson.Default.NodeView)!;
+            if (parsed.GetValue(RootCommands.Json)) Screen.Json(node, ApiJson.Default.NodeView);
+            else Console.Out.WriteLine(node.TransferLimit is { } most ? $"transfers out of {node.Id} take {Screen.Rate(most)} at most" : $"transfers out of {node.Id} have no limit but their agent's own");
             return ExitCode.Done;
         });
         return command;

@@ -41,4 +41,22 @@ internal static class NodeMembership
         });
         return command;
     }
+
+    public static Command Remove()
+    {
+        var name = new Argument<string>("node") { Description = "The node's id, from `drover nodes`" };
+        var accept = new Option<bool>("--accept-loss") { Description = "Also forget snapshots, forks and deleted volumes that only it has" };
+        var command = new Command("remove", "Retire a node that is away for good: refused while it has the only copy of anything") { name, accept };
+        command.SetAction(async (parsed, cancel) =>
+        {
+            using var client = RootCommands.Connect(parsed);
+            var path = $"/api/v1/nodes/{Uri.EscapeDataString(parsed.GetRequiredValue(name))}{(parsed.GetValue(accept) ? "?acceptLoss=true" : "")}";
+            var removed = System.Text.Json.JsonSerializer.Deserialize(await client.Text(HttpMethod.Delete, path, null, cancel), TrustApiJson.Default.NodeRemovedView)!;
+            if (parsed.GetValue(RootCommands.Json)) { Screen.Json(removed, TrustApiJson.Default.NodeRemovedView); return ExitCode.Done; }
+            Console.Out.WriteLine($"{removed.Node} is no node of the cluster any more, and its certificates are revoked");
+            foreach (var forgotten in removed.Forgotten) Console.Out.WriteLine($"forgotten: {forgotten}");
+            return ExitCode.Done;
+        });
+        return command;
+    }
 }
