@@ -2,7 +2,9 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Drover.Cli.Lab;
 using Drover.Contracts.Api;
+using Drover.Testing.Labs;
 using Xunit;
 
 [assembly: AssemblyFixture(typeof(Drover.EndToEnd.Tests.LabFixture))]
@@ -14,7 +16,9 @@ namespace Drover.EndToEnd.Tests;
 /// <summary>One lab of the published programs for all tests: master, node1 (disk:spinning), node2 (disk:ssd).</summary>
 public sealed class LabFixture : IAsyncLifetime
 {
-    public const string Name = "e2e", Net = "172.30.77", Node1 = "node1", Node2 = "node2";
+    public const string Node1 = "node1", Node2 = "node2";
+    private const string Kind = "e2e";
+    public static readonly string Name = LabRun.Name(Kind), Net = LabRun.FreeNetworks(1)[0];
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
     private static readonly string Program = Path.Combine(Shell.Root, "artifacts/bin/drover/drover");
     private readonly HttpClient _http = new() { BaseAddress = new($"http://{Net}.250:8080"), Timeout = TimeSpan.FromSeconds(20) };
@@ -24,8 +28,8 @@ public sealed class LabFixture : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         if (!File.Exists(Program)) throw new InvalidOperationException("the programs are not published: run eng/setup.sh");
-        // A crashed earlier run must not break this one.
-        await Tool("lab", "down", "--name", Name);
+        // What a run left that crashed; one that goes on beside this keeps its own.
+        foreach (var left in LabRun.Dead(Kind, LabLayout.Existing(), LabRun.Lives)) await Tool("lab", "down", "--name", left);
         (await Tool("lab", "up", "--name", Name, "--subnet", $"{Net}.0/24", "--pool-size", "8GiB")).Must();
         await Until("both nodes to be connected", async () => (await Status()).NodesConnected == 2);
     }

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Drover.Cli.Commands;
 using Drover.Cli.Lab;
+using Drover.Testing.Labs;
 using Xunit;
 
 namespace Drover.Platform.Tests;
@@ -16,10 +17,15 @@ public sealed class LabTestsAlone;
 [Trait("needs", "root")]
 public sealed class LabTests : IAsyncLifetime
 {
-    private const string One = "tone", Two = "ttwo";
-    private static readonly string[] OneUp = ["up", "--name", One, "--subnet", "172.30.51.0/24", "--pool-size", "1GiB"];
+    private static readonly string[] Kinds = ["tla", "tlb"];
+    private static readonly string One = LabRun.Name(Kinds[0]), Two = LabRun.Name(Kinds[1]);
+    private static readonly IReadOnlyList<string> Nets = LabRun.FreeNetworks(2);
+    private static readonly string[] OneUp = ["up", "--name", One, "--subnet", $"{Nets[0]}.0/24", "--pool-size", "1GiB"];
 
-    public async ValueTask InitializeAsync() => await DisposeAsync();
+    public async ValueTask InitializeAsync()
+    {
+        foreach (var left in Kinds.SelectMany(kind => LabRun.Dead(kind, LabLayout.Existing(), LabRun.Lives))) await Must("down", "--name", left);
+    }
 
     /// <summary>Also after a test that failed half-way.</summary>
     public async ValueTask DisposeAsync()
@@ -89,7 +95,7 @@ public sealed class LabTests : IAsyncLifetime
     public async Task Two_labs_side_by_side_do_not_disturb_each_other()
     {
         await Must([.. OneUp, "--nodes", "1"]);
-        await Must("up", "--name", Two, "--subnet", "172.30.52.0/24", "--pool-size", "1GiB", "--nodes", "1");
+        await Must("up", "--name", Two, "--subnet", $"{Nets[1]}.0/24", "--pool-size", "1GiB", "--nodes", "1");
         await OnNode1("mkdir", "/flocker/mine");
         await Must("down", "--name", Two);
 
@@ -104,7 +110,7 @@ public sealed class LabTests : IAsyncLifetime
         await Must([.. OneUp, "--nodes", "1"]);
         var before = await Machine.Look(One, Two);
         var error = new StringWriter();
-        Assert.Equal(1, await Drover(["up", "--name", Two, "--subnet", "172.30.51.0/24"], new StringWriter(), error));
+        Assert.Equal(1, await Drover(["up", "--name", Two, "--subnet", $"{Nets[0]}.0/24"], new StringWriter(), error));
         Assert.Contains($"lab '{One}' has it: give this one another with --subnet", error.ToString(), StringComparison.Ordinal);
         Assert.Equal(before, await Machine.Look(One, Two));
         Assert.False(Directory.Exists(new LabLayout(Two).Folder));
@@ -114,7 +120,7 @@ public sealed class LabTests : IAsyncLifetime
     public async Task A_machine_that_is_cut_off_is_not_reached_until_it_is_connected_again()
     {
         await Must([.. OneUp, "--nodes", "1"]);
-        const string address = "172.30.51.251";
+        var address = $"{Nets[0]}.251";
         Assert.True(await Reached(address));
         await Must("partition", "--name", One, "node1");
         Assert.True((await Status(One)).Machines[1].Partitioned);

@@ -34,26 +34,30 @@ public sealed class ApiDoorKeeper(ControlPlaneOptions options, TrustBook book, A
                 return;
             }
         }
-        if (least is { } asked && token is null && !options.NeedsToken && Foreign(context.Request))
+        if (least is { } asked && token is null && !options.NeedsToken)
         {
-            await Refuse(context, caller, 403, "this request comes from another site", "Use the control plane's own address, or a token", asked, "Origin");
-            return;
+            if (FromElsewhere(context.Request))
+            {
+                await Refuse(context, caller, 403, "this request comes from another site", "Use the control plane's own address, or a token", asked, "Origin");
+                return;
+            }
+            if (Misnamed(context.Request.Host))
+            {
+                await Refuse(context, caller, 403, $"'{context.Request.Host.Host}' is no name of this control plane", "Use its address, or a token, or stop it and make the name known: drover-control init --data DIR --name NAME (with --new-admin where there is an admin token)", asked, "Host");
+                return;
+            }
         }
         if (Reads(context.Request.Method) && RouteTable.Find(context.Request.Method, context.Request.Path.Value ?? "") is not { Reveals: true }) await next(context);
         else await Audited(context, caller, next);
     }
 
-    /// <summary>A page of somebody else's, in the browser of one who reaches this door: it says where it is from, or comes by a name that was made to point here.</summary>
-    private bool Foreign(HttpRequest request)
-    {
-        var host = request.Host;
-        if (request.Headers.Origin.ToString() is { Length: > 0 } origin
-            && !(Uri.TryCreate(origin, UriKind.Absolute, out var from) && from.Host.Equals(host.Host, StringComparison.OrdinalIgnoreCase)
-                && from.Port == (host.Port ?? (from.Scheme == Uri.UriSchemeHttps ? 443 : 80)))) return true;
-        // Beyond loopback the names people gave this machine are not known here.
-        return IPAddress.IsLoopback(options.Http.Address) && host.HasValue && !IPAddress.TryParse(host.Host, out _)
-            && !book.State.Names.Append("localhost").Contains(host.Host, StringComparer.OrdinalIgnoreCase);
-    }
+    /// <summary>A page of somebody else's, in the browser of one who reaches this door: it says where it is from.</summary>
+    private static bool FromElsewhere(HttpRequest request) => request.Headers.Origin.ToString() is { Length: > 0 } origin
+        && !(Uri.TryCreate(origin, UriKind.Absolute, out var from) && from.Host.Equals(request.Host.Host, StringComparison.OrdinalIgnoreCase)
+            && from.Port == (request.Host.Port ?? (from.Scheme == Uri.UriSchemeHttps ? 443 : 80)));
+
+    /// <summary>The same page by a name that was made to point here: to the browser it is that name's own site then. Also beyond loopback, where plain HTTP was allowed: whoever can reach this door can be made to by his browser.</summary>
+    private bool Misnamed(HostString host) => host.HasValue && !IPAddress.TryParse(host.Host, out _) && !book.State.Names.Append("localhost").Contains(host.Host, StringComparer.OrdinalIgnoreCase);
 
     /// <summary>No answer without a line in the log.</summary>
     private async Task Audited(HttpContext context, Caller caller, RequestDelegate next)

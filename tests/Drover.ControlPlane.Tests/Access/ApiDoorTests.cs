@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text;
 using Drover.ControlPlane.Access;
 using Drover.ControlPlane.Marathon;
@@ -227,7 +228,28 @@ public sealed class ApiDoorTests : IAsyncLifetime
         using var response = await open.Http.SendAsync(request);
         Assert.Equal(expected, (int)response.StatusCode);
         Assert.Equal(expected == 201 ? 1 : 0, open.Book.State.Tokens.Length);
-        if (expected == 403) Assert.Contains("from another site", (await open.Last()).Detail, StringComparison.Ordinal);
+        if (expected == 403) Assert.Matches("from another site|is no name of this control plane", (await open.Last()).Detail);
+    }
+
+    [Theory]
+    [InlineData("GET", "evil.example:8080", "http://evil.example:8080", 403)]
+    [InlineData("GET", "evil.example:8080", null, 403)]
+    [InlineData("POST", "evil.example:8080", "http://evil.example:8080", 403)]
+    [InlineData("GET", "control.example.net:8080", null, 200)]
+    [InlineData("GET", "10.0.0.5:8080", "http://10.0.0.5:8080", 200)]
+    public async Task A_plain_door_beyond_loopback_is_not_opened_by_a_name_that_was_made_to_point_to_it(string method, string host, string? origin, int expected)
+    {
+        // All addresses, loopback among them: the test needs no other.
+        await using var open = await TrustPlane.Start(o => o with { AllowPlainHttp = true, Http = new(IPAddress.Any, 0) });
+        Assert.Null(await open.Book.Decide(s => new(s with { Names = ["control.example.net"] }, null), default));
+        using var request = new HttpRequestMessage(new(method), $"http://127.0.0.1:{open.Get<OpenDoors>().Http.Port}/api/v1/tokens");
+        if (method == "POST") request.Content = new StringContent("""{"name":"vic","role":"viewer"}""", Encoding.UTF8, "text/plain");
+        request.Headers.Host = host;
+        if (origin is not null) request.Headers.Add("Origin", origin);
+        using var response = await open.Http.SendAsync(request);
+        Assert.Equal(expected, (int)response.StatusCode);
+        Assert.Empty(open.Book.State.Tokens);
+        if (expected == 403) Assert.Contains("'evil.example' is no name of this control plane", (await open.Last()).Detail, StringComparison.Ordinal);
     }
 
     [Theory]
