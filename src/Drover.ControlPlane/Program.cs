@@ -53,7 +53,9 @@ public static class Program
     /// <summary>The whole control plane, ready to start: state loaded, every slice in its place.</summary>
     public static async Task<WebApplication> Build(ControlPlaneOptions options, DataFolder folder, IStateStore store, TimeProvider time, IChance chance)
     {
-        var builder = WebApplication.CreateSlimBuilder();
+        // Everything is said on the command line. Looking out for settings that change would mean to watch every folder below the one this runs in, which for a service is the
+        // whole machine: a file system that hangs would keep it from starting.
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory, Args = ["--hostBuilder:reloadConfigOnChange=false"] });
         builder.Logging.ClearProviders().AddConsoleLines();
         var trust = await TrustBook.Open(store);
         var audit = await AuditLog.Open(folder, store, time);

@@ -131,6 +131,35 @@ public abstract partial class VolumeDriverSuite
     }
 
     [Fact]
+    public async Task There_and_back_and_elsewhere_and_back_ten_times_the_hash_stays_the_same()
+    {
+        IPoolBench[] stops = [B, A, await AddPool(), A];
+        await Begin(A, "first");
+        var (here, hashes) = (A, new HashSet<string>());
+        for (var hop = 0; hop < 10 * stops.Length; hop++)
+        {
+            Scribble(here, hop);
+            var (there, before) = (stops[hop % stops.Length], here.Contents(Db, At(hop + 1)));
+            var both = (await SnapshotsOf(here)).Intersect(await SnapshotsOf(there)).LastOrDefault();
+            await Hop(here, there, $"s{hop}", both, hop + 1);
+            Assert.Equal(before, there.Contents(Db, At(hop + 2)));
+            Assert.True(hashes.Add(before!), $"hop {hop}: nothing was different from an earlier one");
+            foreach (var old in (await SnapshotsOf(here)).SkipLast(3)) IsDone(await here.Driver.Remove(Db, new([Snap(old)], false, Epoch.None, false), default));
+            here = there;
+        }
+        Assert.Equal(At(10 * stops.Length + 1), (await See(A)).Epoch);
+    }
+
+    /// <summary>A new file, one that grows, one overwritten in its middle, and one fewer.</summary>
+    private static void Scribble(IPoolBench pool, int hop)
+    {
+        pool.Write(Db, $"hop{hop}", Text($"written before hop {hop}"));
+        pool.Write(Db, "grows", Text(new string('g', 1000 * (hop + 1))));
+        pool.Write(Db, "middle", Text(new string('m', 50_000) + hop + new string('m', 50_000)));
+        if (hop > 1) pool.Delete(Db, $"hop{hop - 2}");
+    }
+
+    [Fact]
     public async Task The_last_data_of_a_node_is_not_removed_by_mistake()
     {
         await Begin(A);

@@ -1,4 +1,5 @@
 using System.Net;
+using Microsoft.Extensions.Configuration;
 using Drover.ControlPlane.Access;
 using Drover.ControlPlane.Store.InMemory;
 using Drover.Testing;
@@ -65,5 +66,19 @@ public sealed class CommandLineTests
         await app.StartAsync(limit.Token);
         await app.StopAsync(limit.Token);
         Assert.True(File.Exists(folder.AuthorityCertificate));
+    }
+
+    /// <summary>To watch a file of settings is to watch every folder below it: a service runs in `/`.</summary>
+    [Fact]
+    public async Task Nothing_on_the_machine_is_watched_for_settings_that_change()
+    {
+        using var temporary = new TemporaryFolder();
+        using var folder = DataFolder.Hold(temporary.Path);
+        var time = new FakeTimeProvider(Samples.Moment);
+        await using var store = new InMemoryStore(time);
+        await using var app = await Program.Build(new(temporary.Path, new(IPAddress.Loopback, 0), new(IPAddress.Loopback, 0), false, "test"), folder, store, time, new SeededChance(1));
+        var files = ((IConfigurationRoot)app.Configuration).Providers.OfType<Microsoft.Extensions.Configuration.FileConfigurationProvider>().ToList();
+        Assert.All(files, f => Assert.False(f.Source.ReloadOnChange, f.Source.Path));
+        Assert.Equal(AppContext.BaseDirectory.TrimEnd('/'), app.Environment.ContentRootPath.TrimEnd('/'));
     }
 }

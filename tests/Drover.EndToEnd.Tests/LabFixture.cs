@@ -23,6 +23,8 @@ public sealed class LabFixture : IAsyncLifetime
     private static readonly string Program = Path.Combine(Shell.Root, "artifacts/bin/drover/drover");
     private readonly HttpClient _http = new() { BaseAddress = new($"http://{Net}.250:8080"), Timeout = TimeSpan.FromSeconds(20) };
 
+    public static string PoolOf(string node) => new Cli.Lab.LabLayout(Name).Pool(node);
+
     public static string AddressOf(string node) => node == Node1 ? $"{Net}.251" : $"{Net}.252";
 
     public async ValueTask InitializeAsync()

@@ -22,6 +22,7 @@ public sealed class MoveWork(
             case Step.WorkOneofCase.Round: return await Round(step, progress, cancel);
             case Step.WorkOneofCase.PreStop: return await PreStop(step.PreStop, cancel);
             case Step.WorkOneofCase.Throttle: return await Throttle(step.Throttle, cancel);
+            case Step.WorkOneofCase.Attend: return new StepResult();
             case Step.WorkOneofCase.Stop: return await Stop(step.Stop, cancel);
             case Step.WorkOneofCase.Retire: return await Retire(step.Retire, cancel);
             case Step.WorkOneofCase.Unwind: return await Unwind(step.Unwind, cancel);

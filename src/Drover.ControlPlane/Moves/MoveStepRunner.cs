@@ -11,6 +11,9 @@ public sealed class MoveStepRunner(ICluster cluster, IAgentConnections agents, M
     /// <summary>Longest wait for a connected target to clean up after an undone move: the source serves already.</summary>
     public static readonly TimeSpan CleanUpLimit = TimeSpan.FromMinutes(1);
 
+    /// <summary>Longest wait for a target's word before the commit: the app stands still.</summary>
+    public static readonly TimeSpan AttendLimit = TimeSpan.FromSeconds(3);
+
     /// <summary>Never ends by itself where the state has no steps: then only the cluster's word takes the move on.</summary>
     public async Task<MoveEvent> Run(Move move, DateTimeOffset since, CancellationToken cancel)
     {
@@ -26,8 +29,24 @@ public sealed class MoveStepRunner(ICluster cluster, IAgentConnections agents, M
                 await Task.Delay(Timeout.InfiniteTimeSpan, time, cancel);
                 throw new System.Diagnostics.UnreachableException();
             default:
-                return await SideBySide(move, steps, cancel);
+                var outcome = await SideBySide(move, steps, cancel);
+                return move.State == MoveState.FinalDelta && outcome is MoveEvent.RoundSent ? await Attended(move, outcome, cancel) : outcome;
         }
+    }
+
+    /// <summary>After the commit there is no way back: a target that nobody reaches any more would keep the app down for as long as that lasts. So it says a word before.</summary>
+    private async Task<MoveEvent> Attended(Move move, MoveEvent sent, CancellationToken cancel)
+    {
+        using var limited = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var word = agents.Run(move.Target, new Step { MoveId = move.Id.Value, StepId = $"{move.Id}-attend-{move.Attempts}", Attend = new() }, null, limited.Token);
+        var patience = Task.Delay(AttendLimit, time, limited.Token);
+        var first = await Task.WhenAny(word, patience);
+        await limited.CancelAsync();
+        await Silence([word, patience]);
+        cancel.ThrowIfCancellationRequested();
+        // Whatever it says: an agent of before does not know the question, and answers that.
+        return first == word ? sent : new MoveEvent.StepFailed(move.State, move.Rounds.Count, move.Attempts, StepFailure.Refused,
+            $"node '{move.Target}' has all data and does not answer the control plane: the app was not to wait longer; move again when it is back");
     }
 
     private async Task<MoveEvent> SideBySide(Move move, EquatableList<MoveStep> steps, CancellationToken cancel)

@@ -106,6 +106,32 @@ public sealed class MoveDriverTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_target_that_has_everything_and_says_nothing_gets_nothing()
+    {
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _agents.Answer = (node, step) =>
+        {
+            if (step.WorkCase != WorkCase.Attend) return null;
+            Assert.Equal(B, node);
+            asked.TrySetResult();
+            return new TaskCompletionSource<StepResult>().Task;
+        };
+        await Drive();
+        await Commands.Start(By("disk=ssd"), default);
+        await asked.Task.WaitAsync(TestCluster.Patience);
+        var undone = Until(MoveState.Undone);
+        while (!undone.IsCompleted)
+        {
+            _cluster.Time.Advance(MoveStepRunner.AttendLimit);
+            await Task.WhenAny(undone, Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System));
+        }
+        var state = await undone;
+        Assert.Equal((A, 1L), (state.Volumes[Data].Primary!.Value, state.Volumes[Data].Epoch.Value));
+        Assert.Contains("does not answer", state.Moves.Values.Single().Failure, StringComparison.Ordinal);
+        Assert.Empty(MoveInvariants.Breaches(state));
+    }
+
+    [Fact]
     public async Task A_round_carries_ticket_base_and_where_to_send()
     {
         await Drive();

@@ -115,6 +115,15 @@ public sealed class FaultLab : IAsyncDisposable
         catch (LabException) { return false; }
     }
 
+    /// <summary>Everything on a node ends at once, its containers too, and its mounts of volumes are gone. What is on its disk stays.</summary>
+    public async Task PowerOff(string node, CancellationToken cancel)
+    {
+        foreach (var pid in new Cgroups().Processes($"{_layout.Cgroup}/{node}")) ProcessTable.Signal(pid, 9);
+        await Until($"{node} to be dark", TimeSpan.FromSeconds(30), () => Task.FromResult(new Cgroups().Processes($"{_layout.Cgroup}/{node}").Count == 0), cancel);
+        // Nothing is mounted there when it was not the primary.
+        await _programs.Run("nsenter", [$"--mount={_layout.MountFile(node)}", "umount", $"/flocker/{Volume}"], cancel);
+    }
+
     public Task Start(string machine, string role, CancellationToken cancel) => new LabUp(_programs, _layout, _progress).Start(_plan, machine, role, cancel);
 
     /// <summary>Starts every process of the lab that does not run.</summary>

@@ -30,6 +30,8 @@ public sealed class Blow(FaultLab lab, string source, string target)
             case Fault.KillReceive: KillOrArm(target, ReceiveDies); break;
             case Fault.KillSourceDocker: lab.Signal(source, Dockerd, Kill); break;
             case Fault.KillTargetDocker: lab.Signal(target, Dockerd, Kill); break;
+            case Fault.RebootSource: await lab.PowerOff(source, cancel); break;
+            case Fault.RebootTarget: await lab.PowerOff(target, cancel); break;
             case Fault.CutAgents: await lab.Cut(source, target, cancel); break;
             case Fault.CutSourceFromControl: await lab.Cut(source, Master, cancel); break;
             case Fault.CutTargetFromControl: await lab.Cut(target, Master, cancel); break;
@@ -79,13 +81,13 @@ public sealed class Blow(FaultLab lab, string source, string target)
     };
 
     /// <summary>The source itself is struck: nobody can make it serve before that has passed.</summary>
-    public static bool HitsSource(Fault fault) => fault is Fault.KillSource or Fault.StopSource or Fault.KillSourceDocker or Fault.CutSourceFromControl or Fault.CutSource or Fault.CutControl
+    public static bool HitsSource(Fault fault) => fault is Fault.KillSource or Fault.StopSource or Fault.KillSourceDocker or Fault.RebootSource or Fault.CutSourceFromControl or Fault.CutSource or Fault.CutControl
         or Fault.SourceFull or Fault.KillControl or Fault.StopControl or Fault.StoreFails;
 
     public static TimeSpan Lasts(Fault fault) => fault switch
     {
         Fault.None or Fault.KillSend or Fault.KillReceive or Fault.StartFails or Fault.CorruptFrame or Fault.TruncatedStream => TimeSpan.Zero,
-        Fault.KillControl or Fault.KillSource or Fault.KillTarget or Fault.KillSourceDocker or Fault.KillTargetDocker or Fault.KillGuards => Short,
+        Fault.KillControl or Fault.KillSource or Fault.KillTarget or Fault.KillSourceDocker or Fault.KillTargetDocker or Fault.KillGuards or Fault.RebootSource or Fault.RebootTarget => Short,
         _ => Lasting,
     };
 

@@ -11,7 +11,7 @@ public enum Fault
     StopControl, StopSource, StopTarget,
     KillGuards, StopGuards,
     KillSend, KillReceive,
-    KillSourceDocker, KillTargetDocker,
+    KillSourceDocker, KillTargetDocker, RebootSource, RebootTarget,
     CutAgents, CutSourceFromControl, CutTargetFromControl, CutControl, CutSource, CutTarget,
     TargetFull, SourceFull,
     StartFails, ImageGone,
@@ -85,7 +85,6 @@ public sealed record Combo(MoveState Step, Fault Fault)
         .. Stay(MoveState.Quiescing, Fault.KillTarget, Fault.StopTarget, Fault.CutAgents, Fault.CutTargetFromControl, Fault.TargetFull),
         .. Stay(MoveState.FinalDelta, Fault.KillTarget, Fault.StopTarget, Fault.CutAgents, Fault.CutTargetFromControl, Fault.CutTarget),
         .. Stay(MoveState.FinalDelta, Fault.CutAgents, Fault.CutTarget).Select(c => c with { Place = "Verifying", At = new("target", "Final.received") }),
-        .. Stay(MoveState.Verified, Fault.KillTarget),
     ];
 
     private static IEnumerable<Combo> Of(MoveState step, params Fault[] faults) => faults.Select(f => new Combo(step, f));
@@ -111,6 +110,9 @@ public sealed record Combo(MoveState Step, Fault Fault)
         Fault.ImageGone => step is MoveState.Preparing or MoveState.Seeding or MoveState.FinalDelta or MoveState.CutOver,
         Fault.TargetFull => step is MoveState.Preparing or MoveState.Seeding or MoveState.Quiescing or MoveState.FinalDelta or MoveState.Starting,
         Fault.SourceFull => step is MoveState.Preparing or MoveState.Seeding or MoveState.Quiescing or MoveState.Retiring,
+        Fault.RebootSource => step is MoveState.Seeding or MoveState.FinalDelta or MoveState.CutOver,
+        Fault.RebootTarget => step is MoveState.Seeding or MoveState.FinalDelta or MoveState.Starting,
+        Fault.CutControl or Fault.CutTarget => step is MoveState.Seeding or MoveState.FinalDelta or MoveState.CutOver or MoveState.Starting,
         _ => true,
     };
 }

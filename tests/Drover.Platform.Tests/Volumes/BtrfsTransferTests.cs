@@ -47,6 +47,39 @@ public sealed class BtrfsTransferTests(ITestOutputHelper output)
         Assert.InRange(final.Bytes, 100_000, 300_000);
     }
 
+    /// <summary>What `btrfs subvolume snapshot -r` of a received subvolume leaves, or a flag set by hand: another subvolume says that it is the base. btrfs looks bases up by that alone.</summary>
+    [Fact]
+    public async Task A_stale_received_uuid_never_stands_in_for_the_base()
+    {
+        await using var pair = await BtrfsPair.Open();
+        pair.Source.Write(Db, "a", Noise(1_000_000, 1));
+        pair.Source.Write(Db, "b", Noise(1_000_000, 2));
+        await pair.Send("s1");
+        var received = $"{pair.Target.Pool}/volumes/db/snapshots/s1/data";
+        var original = Agent.Volumes.Btrfs.Subvolume.Find(received)!.Value.Original;
+        // Several, before and after it in whatever order they are looked up; each with other contents.
+        foreach (var twin in new[] { "twin1", "twin2", "twin3" })
+        {
+            Agent.Volumes.Btrfs.Subvolume.Snapshot(received, pair.Target.Pool, twin, isReadOnly: false);
+            File.WriteAllText($"{pair.Target.Pool}/{twin}/a", "stale");
+            Agent.Volumes.Btrfs.Subvolume.SetReceivedUuid($"{pair.Target.Pool}/{twin}", original);
+            Agent.Volumes.Btrfs.Subvolume.SetReadOnly($"{pair.Target.Pool}/{twin}", true);
+        }
+        for (var round = 2; round <= 5; round++)
+        {
+            pair.Source.Write(Db, $"new{round}", Noise(10_000, round));
+            await pair.Send($"s{round}", $"s{round - 1}");
+        }
+        Assert.True((await pair.Target.Driver.Promote(Db, new("s5"), new(2), default)).Ok);
+        Assert.Equal(pair.Source.Contents(Db, new(1)), pair.Target.Contents(Db, new(2)));
+        // And what was promoted and snapshotted there has an identity of its own: it is no twin of what came.
+        Assert.True((await pair.Target.Driver.Mount(Db, new(2), default)).Ok);
+        pair.Target.Write(Db, "there", Noise(10_000, 9));
+        var taken = await pair.Target.Driver.Snapshot(Db, new("back"), new(2), default);
+        Assert.NotEqual(original.ToString(), taken.Value!.Identity);
+        Assert.Equal(Guid.Empty, Agent.Volumes.Btrfs.Subvolume.Find($"{pair.Target.Pool}/volumes/db/snapshots/back/data")!.Value.ReceivedUuid);
+    }
+
     [Fact]
     public async Task A_killed_send_fails_the_round_clearly_and_leaves_nothing()
     {
