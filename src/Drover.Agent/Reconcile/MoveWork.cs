@@ -13,12 +13,15 @@ public sealed class MoveWork(
     IWriteRight right, IArrivals? arrivals = null)
     : IStepWork
 {
+    /// <summary>Snapshots of a volume, the newest: an older one is nobody's base but by chance.</summary>
+    private const int BasesMeasured = 8;
+
     public async Task<StepResult> Do(Step step, Action<StepProgress> progress, CancellationToken cancel)
     {
         switch (step.WorkCase)
         {
             case Step.WorkOneofCase.Prepare: return await Prepare(step.Prepare, cancel);
-            case Step.WorkOneofCase.Inspect: return await WithVolumes(step.Inspect.Volumes, cancel);
+            case Step.WorkOneofCase.Inspect: return await Inspect(step.Inspect.Volumes, cancel);
             case Step.WorkOneofCase.Round: return await Round(step, progress, cancel);
             case Step.WorkOneofCase.PreStop: return await PreStop(step.PreStop, cancel);
             case Step.WorkOneofCase.Throttle: return await Throttle(step.Throttle, cancel);
@@ -61,9 +64,21 @@ public sealed class MoveWork(
     private async Task<StepResult> WithVolumes(IEnumerable<string> names, CancellationToken cancel)
     {
         var wanted = names.ToHashSet();
-        var result = new StepResult { PoolFreeBytes = (await volumes.Space(cancel)).Free.Bytes };
+        var space = await volumes.Space(cancel);
+        var result = new StepResult { PoolFreeBytes = space.Free.Bytes, PoolReserveBytes = SpaceReserve.Of(space.Total).Bytes, LiveIsCopied = !volumes.Abilities.CheapSnapshots };
         foreach (var replica in await volumes.List(cancel))
             if (wanted.Contains(replica.Name.Value)) result.Volumes.Add(NodeBook.Observed(replica, orders.Current.Volumes.GetValueOrDefault(replica.Name)));
+        return result;
+    }
+
+    /// <summary>With what the live data does not share with the snapshots that may be the other node's base too: that is what will be written there.</summary>
+    private async Task<StepResult> Inspect(IEnumerable<string> names, CancellationToken cancel)
+    {
+        var result = await WithVolumes(names, cancel);
+        if (volumes is not IMeasuresChanges changes) return result;
+        foreach (var volume in result.Volumes)
+            foreach (var snapshot in volume.Snapshots.TakeLast(BasesMeasured))
+                if (await changes.ChangedSince(new(volume.Name), new(snapshot.Name), cancel) is { } changed) snapshot.ChangedBytes = changed.Bytes;
         return result;
     }
 

@@ -31,6 +31,13 @@ public interface ICarriesSizes
     Task<VolumeOutcome> Carry(VolumeName volume, ByteCount? limit, Epoch epoch, CancellationToken cancel);
 }
 
+/// <summary>Of a driver that knows what live data does not share with a snapshot.</summary>
+public interface IMeasuresChanges
+{
+    /// <summary>Bytes written to the live data since, as of the last commit; null: one of the two is not here.</summary>
+    Task<ByteCount?> ChangedSince(VolumeName volume, SnapshotName snapshot, CancellationToken cancel);
+}
+
 /// <summary>A way to write a snapshot as bytes. Drivers of different kinds exchange volumes in one that both know.</summary>
 public readonly record struct StreamFormat(string Name)
 {

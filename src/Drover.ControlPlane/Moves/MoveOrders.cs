@@ -61,7 +61,7 @@ public sealed class MoveOrders(DesiredOf desired, ITransferTickets tickets)
     }
 
     public static ReplicaSeen Seen(VolumeObserved volume) => new(new VolumeName(volume.Name), new ByteCount(volume.UsedBytes),
-        volume.Snapshots.Select(s => new SnapshotView(new SnapshotName(s.Name), s.Identity, new ByteCount(s.Bytes))).ToEquatableList());
+        volume.Snapshots.Select(s => new SnapshotView(new SnapshotName(s.Name), s.Identity, new ByteCount(s.Bytes)) { Changed = s.HasChangedBytes ? new ByteCount(s.ChangedBytes) : null }).ToEquatableList());
 
     public static Round Measured(MoveStep.SendRound step, RoundOutcome outcome) => new(
         step.Number, step.Final, new ByteCount(outcome.Bytes), Micros(outcome.ElapsedUs), Micros(outcome.SnapshotUs), Micros(outcome.SendUs), Micros(outcome.SyncUs),

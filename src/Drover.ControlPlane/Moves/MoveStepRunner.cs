@@ -73,7 +73,10 @@ public sealed class MoveStepRunner(ICluster cluster, IAgentConnections agents, M
         {
             case MoveStep.PrepareTarget:
                 var source = results.Count > 1 ? results[1].Volumes.Select(MoveOrders.Seen).ToEquatableList() : [];
-                return new MoveEvent.Prepared(source, results[0].Volumes.Select(MoveOrders.Seen).ToEquatableList(), new ByteCount(results[0].PoolFreeBytes));
+                return new MoveEvent.Prepared(source, results[0].Volumes.Select(MoveOrders.Seen).ToEquatableList(), new ByteCount(results[0].PoolFreeBytes))
+                {
+                    TargetReserve = new ByteCount(results[0].PoolReserveBytes), LiveIsCopied = results[0].LiveIsCopied,
+                };
             case MoveStep.SendRound round when results[0].Round is { } outcome:
                 return new MoveEvent.RoundSent(MoveOrders.Measured(round, outcome));
             case MoveStep.SendRound:

@@ -12,7 +12,13 @@ public abstract record MoveEvent
     public sealed record Begun : MoveEvent;
 
     /// <summary>Target prepared and source inspected: what each holds, and the room at the target.</summary>
-    public sealed record Prepared(EquatableList<ReplicaSeen> Source, EquatableList<ReplicaSeen> Target, ByteCount TargetFree) : MoveEvent;
+    public sealed record Prepared(EquatableList<ReplicaSeen> Source, EquatableList<ReplicaSeen> Target, ByteCount TargetFree) : MoveEvent
+    {
+        /// <summary>What a receive there leaves free.</summary>
+        public ByteCount TargetReserve { get; init; }
+        /// <summary>Live data made of a snapshot takes its room there once more.</summary>
+        public bool LiveIsCopied { get; init; }
+    }
 
     /// <summary>A pass is complete and on the target's disk. <see cref="Round.PredictedStop"/> is filled in by the machine.</summary>
     public sealed record RoundSent(Round Round) : MoveEvent;

@@ -88,11 +88,9 @@ public static partial class MoveMachine
     private static Move AfterPrepared(Move move, MoveEvent.Prepared prepared, DateTimeOffset now)
     {
         var volumes = move.Volumes.Select(v => WithBase(move, v, prepared)).ToEquatableList();
-        var needed = volumes.Items.Where(v => v.Base is null).Aggregate(Slack, (sum, v) => sum + v.Used);
         var known = move with { Volumes = volumes };
         if (Lost(known, prepared) is { } lost) return Unwind(known, lost, now);
-        if (volumes.Count > 0 && prepared.TargetFree < needed)
-            return Unwind(known, $"node '{move.Target}' has {prepared.TargetFree} free and the data needs {needed}; free some there or choose another node", now);
+        if (MoveSpace.Refusal(known, prepared) is { } full) return Unwind(known, full, now);
         if (!move.SourceIdle) return volumes.Count == 0 ? Quiesce(known, now) : To(known, MoveState.Seeding, now);
         // The stop of something that does not run is its request.
         return To(known with { Timings = known.Timings with { StopRequestedAt = move.RequestedAt, StoppedAt = now } },

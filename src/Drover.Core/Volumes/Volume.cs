@@ -34,7 +34,11 @@ public sealed record Standby(NodeId Node, SnapshotName Snapshot, Epoch Epoch, Da
 
 /// <summary>One complete read-only snapshot of a volume on one node.</summary>
 /// <param name="Identity">Same string on every node that holds the same contents: on btrfs the uuid of the original.</param>
-public sealed record SnapshotView(SnapshotName Name, string Identity, ByteCount Size);
+public sealed record SnapshotView(SnapshotName Name, string Identity, ByteCount Size)
+{
+    /// <summary>What the live data beside it does not share with it; null: not measured.</summary>
+    public ByteCount? Changed { get; init; }
+}
 
 /// <summary>Which names a volume may have: one path segment, no tricks.</summary>
 public static partial class VolumeNames

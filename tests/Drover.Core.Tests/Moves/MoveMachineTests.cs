@@ -121,6 +121,25 @@ public sealed class MoveMachineTests
     }
 
     [Fact]
+    public void Space_is_counted_by_what_the_target_does_not_have_yet()
+    {
+        ReplicaSeen Here(double changed) => new(Data, ByteCount.GiB(100), [new(new("m0-f"), "i", default) { Changed = ByteCount.MiB(changed) }]);
+        var there = new ReplicaSeen(Data, default, [new(new("m0-f"), "i", default)]);
+        Move After(MoveEvent.Prepared prepared) => MoveMachine.Next(In(MoveState.Preparing), prepared, Now).Next;
+        // 100 GiB of data, of which the target has all but 300 MiB.
+        Assert.Equal(MoveState.Seeding, After(new([Here(300)], [there], ByteCount.MiB(400))).State);
+        var refused = After(new([Here(300)], [there], ByteCount.MiB(350)));
+        Assert.Equal(MoveState.Unwinding, refused.State);
+        Assert.Contains("350 MiB free and the data needs 364 MiB: 300 MiB that it does not have yet, and 64 MiB that stay free", refused.Failure, StringComparison.Ordinal);
+        // The reserve that the receive would stop at counts, but not for next to nothing.
+        Assert.Equal(MoveState.Unwinding, After(new([Here(300)], [there], ByteCount.MiB(1200)) { TargetReserve = ByteCount.GiB(1) }).State);
+        Assert.Equal(MoveState.Seeding, After(new([Here(1)], [there], ByteCount.MiB(100)) { TargetReserve = ByteCount.GiB(1) }).State);
+        // Where a promotion copies, the app's own copy must fit too.
+        Assert.Equal(MoveState.Unwinding, After(new([Here(300)], [there], ByteCount.GiB(100)) { LiveIsCopied = true }).State);
+        Assert.Equal(MoveState.Seeding, After(new([Here(300)], [there], ByteCount.GiB(101)) { LiveIsCopied = true }).State);
+    }
+
+    [Fact]
     public void Too_little_room_at_the_target_undoes_it_with_both_numbers()
     {
         var next = MoveMachine.Next(In(MoveState.Preparing), new MoveEvent.Prepared([new(Data, ByteCount.GiB(2), [])], [], ByteCount.GiB(1)), Now).Next;

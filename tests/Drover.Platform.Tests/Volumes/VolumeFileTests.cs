@@ -1,5 +1,7 @@
 using System.Text;
 using Drover.Agent.Volumes;
+using Drover.Cli.Commands;
+using Drover.Cli.Control;
 using Drover.Contracts.Volumes;
 using Drover.Core;
 using Drover.Core.Volumes;
@@ -99,6 +101,25 @@ public sealed class VolumeFileTests : IAsyncLifetime
         Assert.Equal(new ByteCount(64 << 20), here.Limit);
         Assert.NotEqual(of.Snapshots[0].Identity, here.Snapshots[0].Identity);
         Assert.Single(_plane.Cluster.Current.Volumes[Data].Snapshots);
+    }
+
+    [Fact]
+    public async Task The_command_line_writes_a_whole_file_or_none_and_reads_it()
+    {
+        using var folder = new TemporaryFolder();
+        var (control, file) = ($"--control={_plane.Http.BaseAddress}", folder.File("data.drovervol"));
+        Task<int> Drover(params string[] words) => RootCommands.Build().Parse([.. words, control]).InvokeAsync(new System.CommandLine.InvocationConfiguration { EnableDefaultExceptionHandler = false }, CancellationToken.None);
+        Assert.Equal(0, await Drover("volume", "export", "data", file, "--limit", "80MB/s"));
+        await Whole(await File.ReadAllBytesAsync(file));
+        Assert.Contains("already", (await Assert.ThrowsAsync<CommandFailure>(() => Drover("volume", "export", "data", file))).Message, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.NotFound, (await Assert.ThrowsAsync<CommandFailure>(() => Drover("volume", "export", "nothing", folder.File("x")))).ExitCode);
+        Assert.Equal(0, await Drover("volume", "import", "copy", file, "--node", "node2", "--size", "none"));
+        Assert.Equal(_btrfs.Contents(Data, new(1)), _folders.Contents(new("copy"), new(1)));
+        Assert.Contains("exists already", (await Assert.ThrowsAsync<CommandFailure>(() => Drover("volume", "import", "copy", file))).Message, StringComparison.Ordinal);
+        await File.WriteAllBytesAsync(file, (await File.ReadAllBytesAsync(file))[..^7]);
+        Assert.Contains("cut short", (await Assert.ThrowsAsync<CommandFailure>(() => Drover("volume", "import", "other", file, "--node", "node1"))).Message, StringComparison.Ordinal);
+        await Untouched("other");
+        Assert.Equal([file], Directory.EnumerateFiles(folder.Path));
     }
 
     [Fact]

@@ -132,5 +132,31 @@ public sealed class VolumeLifeTests : IAsyncLifetime
         _pool.Write(Data, "another", Noise(9));
     }
 
+    [Fact]
+    public async Task What_live_data_does_not_share_with_its_base_is_what_was_written_since()
+    {
+        async Task<double> Changed(string snapshot)
+        {
+            await _pool.Driver.Sync(default);
+            return (await _pool.Btrfs.ChangedSince(Data, new(snapshot), default))!.Value.Bytes / 1048576d;
+        }
+        _pool.Write(Data, "big", Noise(1));
+        Done(await _pool.Driver.Snapshot(Data, new("base"), new(1), default));
+        Assert.Equal(0, await Changed("base"));
+        _pool.Write(Data, "more", Noise(2));
+        Assert.InRange(await Changed("base"), 4, 4.1);
+        _pool.Write(Data, "big", Noise(3));
+        Assert.InRange(await Changed("base"), 8, 8.1);
+        // Of live data of another epoch, too.
+        Done(await _pool.Driver.Snapshot(Data, new("next"), new(1), default));
+        Done(await _pool.Driver.Promote(Data, new("next"), new(2), default));
+        Done(await _pool.Driver.Mount(Data, new(2), default));
+        Assert.Equal(0, await Changed("next"));
+        Assert.InRange(await Changed("base"), 8, 8.1);
+        _pool.Write(Data, "again", Noise(4));
+        Assert.InRange(await Changed("next"), 4, 4.1);
+        Assert.Null(await _pool.Btrfs.ChangedSince(Data, new("none"), default));
+    }
+
     private static void Done(VolumeOutcome outcome) => Assert.True(outcome.Ok, outcome.Message);
 }

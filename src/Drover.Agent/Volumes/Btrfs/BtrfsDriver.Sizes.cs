@@ -4,7 +4,7 @@ using Drover.Core;
 namespace Drover.Agent.Volumes.Btrfs;
 
 /// <summary>Limits, by quota groups. They slow every commit of the pool down, so they are off until the first limit is asked for.</summary>
-public sealed partial class BtrfsDriver : ICarriesSizes
+public sealed partial class BtrfsDriver : ICarriesSizes, IMeasuresChanges
 {
     /// <summary>ENOTCONN: what the kernel says of a limit in a pool without quota groups.</summary>
     private const int NotCounting = 107;
@@ -30,6 +30,14 @@ public sealed partial class BtrfsDriver : ICarriesSizes
         (ledger with { Limit = limit?.Bytes }).Write(folder.Path);
         return VolumeOutcome.Done;
     }
+
+    /// <summary>What was written after the snapshot's last transaction: a received one was written until it was whole, and live data made of it begins with all of that.</summary>
+    public Task<ByteCount?> ChangedSince(VolumeName volume, SnapshotName snapshot, CancellationToken cancel) => Task.Run(() =>
+    {
+        var folder = Folder(volume);
+        if (folder.ReadLedger() is not { Live: true } ledger || Subvolume.Find(folder.Live(ledger.Epoch)) is null || folder.FindSnapshot(snapshot) is not { } since) return (ByteCount?)null;
+        return new ByteCount(Subvolume.ReferencedBytes(folder.Live(ledger.Epoch), since.Generation));
+    }, cancel);
 
     public async Task<VolumeOutcome> Expect(CancellationToken cancel) => await CountingRefusal(cancel) ?? VolumeOutcome.Done;
 
