@@ -47,7 +47,7 @@ public sealed class MoveWork(
     private async Task PrepareContainer(DesiredInstance instance, CancellationToken cancel)
     {
         var pulled = await containers.Pull(instance.Container.Image, instance.Container.ForcePull, cancel);
-        if (!pulled.Ok) throw new StepFailed(StepErrorKind.Operator, pulled.Message ?? "the image cannot be had");
+        if (!pulled.Ok) throw new StepFailed(StepErrorKind.Operator, pulled.Message ?? "the image cannot be had, and Docker does not say why: try `docker pull` on this node");
         using var held = await locks.Take([KeyedLocks.Instance(instance.InstanceId)], cancel);
         var order = instances.OrderOf(instance);
         var made = await containers.Create(order, cancel);
@@ -58,7 +58,7 @@ public sealed class MoveWork(
             made = await containers.Create(order, cancel);
         }
         await book.Refresh(new(instance.TaskId), cancel);
-        if (!made.Ok) throw new StepFailed(made.Kind == ContainerOutcomeKind.NoImage ? StepErrorKind.Retry : StepErrorKind.Operator, made.Message ?? "the container cannot be made");
+        if (!made.Ok) throw new StepFailed(made.Kind == ContainerOutcomeKind.NoImage ? StepErrorKind.Retry : StepErrorKind.Operator, made.Message ?? "the container cannot be made, and Docker does not say why: see dockerd's log on this node");
     }
 
     private async Task<StepResult> WithVolumes(IEnumerable<string> names, CancellationToken cancel)
@@ -273,7 +273,7 @@ public sealed class MoveWork(
         var removed = await containers.Remove(task, cancel);
         await book.Refresh(task, cancel);
         book.Forget(task);
-        if (!removed.Ok) throw new StepFailed(StepErrorKind.Retry, removed.Message ?? $"container of {task} cannot be removed");
+        if (!removed.Ok) throw new StepFailed(StepErrorKind.Retry, removed.Message ?? $"container of {task} cannot be removed: look at `docker ps -a` on this node");
     }
 
     private async Task Drop(RetireVolume volume, bool live, bool everything, CancellationToken cancel)

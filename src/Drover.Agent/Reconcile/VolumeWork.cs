@@ -85,7 +85,7 @@ public sealed class VolumeWork(Orders orders, NodeBook book, IVolumeDriver volum
         var name = new VolumeName(take.Name);
         using var held = await locks.Take([KeyedLocks.Volume(take.Name)], cancel);
         if (take.Needs.Length > 0 && (await volumes.Inspect(name, cancel))?.Snapshots.Any(s => s.Name.Value == take.Needs) != true)
-            throw new StepFailed(StepErrorKind.Operator, $"volume '{name}': its snapshot {take.Needs} is not complete on this node; nothing was done");
+            throw new StepFailed(StepErrorKind.Operator, $"volume '{name}': its snapshot {take.Needs} is not complete on this node; nothing was done: choose another (drover volume show {take.Name})");
         if (!volumes.Abilities.AtomicSnapshots && await book.WritingWith(name, cancel) is { } user)
             throw new StepFailed(StepErrorKind.Operator, $"volume '{name}': the {volumes.Name} driver cannot take a snapshot of one moment while {user} runs with it: stop the app first");
         var taken = await volumes.Snapshot(name, new(take.Snapshot), new(take.Epoch), cancel);
@@ -106,7 +106,7 @@ public sealed class VolumeWork(Orders orders, NodeBook book, IVolumeDriver volum
                 throw new StepFailed(StepErrorKind.Refused, $"volume '{name}': order of epoch {drop.Epoch} refused: this node knows epoch {here.Known}");
             // Before anything else is touched: what this operation did not bring stays.
             if (drop.OnlyWith.Length > 0 && await volumes.Inspect(name, cancel) is { } found && (found.ForeignTrace is not null || found.Snapshots.Count != 1 || found.Snapshots[0].Name.Value != drop.OnlyWith))
-                throw new StepFailed(StepErrorKind.Operator, $"what lies there of volume '{name}' is left alone");
+                throw new StepFailed(StepErrorKind.Operator, $"what lies there of volume '{name}' is left alone: look into this node's pool, or choose another name");
             Ensure(drop.Name, await volumes.Unmount(name, cancel));
         }
         // Safe: the whole of it goes only for a purged volume or a standby whose primary has just said that it has the data, and never when this node knows a newer epoch.

@@ -44,11 +44,11 @@ internal sealed class TicketDesk(TicketKey key, string node, UsedTickets used, T
     public Rejection? Check(Hello hello, string peer, out Admission? admission)
     {
         admission = null;
-        if (!TryRead(hello.Ticket, out var data, out var signature)) return Refused("ticket-forged", "the ticket is not of the agreed form");
+        if (!TryRead(hello.Ticket, out var data, out var signature)) return Refused("ticket-forged", "the ticket is not of the agreed form: bring both agents and the control plane to one version");
         switch (key.Verify(data, signature))
         {
             case null: return new(new("this node has not met its control plane yet and cannot check tickets: repeat in a moment", "retry"), null);
-            case false: return Refused("ticket-forged", "the ticket is not signed by this cluster's control plane");
+            case false: return Refused("ticket-forged", "the ticket is not signed by this cluster's control plane: see in the audit log who showed it");
         }
         Ticket ticket;
         try { ticket = FrameChannel.Parse(data, TransferJson.Default.Ticket); }
@@ -69,7 +69,7 @@ internal sealed class TicketDesk(TicketKey key, string node, UsedTickets used, T
         if (ticket.NotAfter > now + (long)LongestLife.TotalSeconds) return Refused("ticket-forged", "the ticket lasts longer than a day: refused; check the clocks");
         switch (used.Use(ticket.Nonce ?? "", ticket.NotAfter, out var kept))
         {
-            case TicketUse.NoNonce: return Refused("ticket-forged", "the ticket has no nonce of the agreed form");
+            case TicketUse.NoNonce: return Refused("ticket-forged", "the ticket has no nonce of the agreed form: bring both agents and the control plane to one version");
             case TicketUse.TooMany: return new(new("too many tickets in one day: repeat later", "retry"), null);
             case var use:
                 admission = new(ticket, use == TicketUse.Again, kept);

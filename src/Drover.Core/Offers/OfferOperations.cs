@@ -29,7 +29,7 @@ public static class OfferOperations
         var verdict = Placement.Judge(state, copy!.Spec, node, copy);
         if (!verdict.Fits) return new OperationOutcome.Refused(id, $"{node}: {string.Join(", ", verdict.Reasons)}");
         var sources = Sources(state, copy.Spec).Where(s => s != node).ToList();
-        if (sources.Count != 1) return new OperationOutcome.Refused(id, sources.Count == 0 ? $"its data is on {node} already" : "its volumes are on several nodes");
+        if (sources.Count != 1) return new OperationOutcome.Refused(id, sources.Count == 0 ? $"its data is on {node} already: launch it there" : "its volumes are on several nodes: bring them to one node first");
         if (!state.Apps.TryGetValue(copy.App, out var app)) return new OperationOutcome.Refused(id, $"there is no app {copy.App}");
         if (MoveRetry.HeldUntil(state, app, now) is { } held) return new OperationOutcome.Refused(id, held.Why);
         // A copy that never ran is there because of the request that made this version: the cutover is measured from it.

@@ -83,7 +83,7 @@ public static class MoveCommand
     }
 
     private static async Task<string> Named(ControlClient client, string asked, CancellationToken cancel) => asked != "last" ? asked
-        : (await client.Get("/api/v1/moves", ApiJson.Default.MovesView, cancel)).Moves.MaxBy(m => m.RequestedAt)?.Id ?? throw new CommandFailure("there was no move yet", ExitCode.NotFound);
+        : (await client.Get("/api/v1/moves", ApiJson.Default.MovesView, cancel)).Moves.MaxBy(m => m.RequestedAt)?.Id ?? throw new CommandFailure("there was no move yet: begin one with `drover move APP --to NODE`", ExitCode.NotFound);
 
     private static async Task<int> Plan(ControlClient client, MoveRequest request, bool json, CancellationToken cancel)
     {
