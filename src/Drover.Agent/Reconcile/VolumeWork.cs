@@ -25,6 +25,7 @@ public sealed class VolumeWork(Orders orders, NodeBook book, IVolumeDriver volum
         Step.WorkOneofCase.CheckVolume => Check(step.CheckVolume, cancel),
         Step.WorkOneofCase.ExportVolume when files is not null => Export(files, step.ExportVolume, progress, cancel),
         Step.WorkOneofCase.ImportVolume when files is not null => Import(files, step.ImportVolume, progress, cancel),
+        Step.WorkOneofCase.ClearImport => Clear(step.ClearImport, cancel),
         _ => null,
     };
 
@@ -104,14 +105,25 @@ public sealed class VolumeWork(Orders orders, NodeBook book, IVolumeDriver volum
                 throw new StepFailed(StepErrorKind.Retry, $"volume '{name}': container of task {user} still runs with it");
             if (await volumes.Inspect(name, cancel) is { } here && here.Known.Value > drop.Epoch)
                 throw new StepFailed(StepErrorKind.Refused, $"volume '{name}': order of epoch {drop.Epoch} refused: this node knows epoch {here.Known}");
-            // Before anything else is touched: what this operation did not bring stays.
-            if (drop.OnlyWith.Length > 0 && await volumes.Inspect(name, cancel) is { } found && (found.ForeignTrace is not null || found.Snapshots.Count != 1 || found.Snapshots[0].Name.Value != drop.OnlyWith))
-                throw new StepFailed(StepErrorKind.Operator, $"what lies there of volume '{name}' is left alone: look into this node's pool, or choose another name");
             Ensure(drop.Name, await volumes.Unmount(name, cancel));
         }
         // Safe: the whole of it goes only for a purged volume or a standby whose primary has just said that it has the data, and never when this node knows a newer epoch.
         // Without that the driver itself keeps the last complete data of the node.
         Ensure(drop.Name, await volumes.Remove(name, new Removal([.. drop.Snapshots.Select(s => new SnapshotName(s))], Live: false, new(drop.Epoch), drop.Whole), cancel));
+        await Tell(name, cancel);
+        return new StepResult();
+    }
+
+    private async Task<StepResult> Clear(ClearImport clear, CancellationToken cancel)
+    {
+        var name = new VolumeName(clear.Name);
+        using var held = await locks.Take([KeyedLocks.Volume(clear.Name)], cancel);
+        if (await volumes.Inspect(name, cancel) is { } found && (found.ForeignTrace is not null || found.Known.Value > clear.Epoch || found.Snapshots.Count != 1 || found.Snapshots[0].Name.Value != clear.Snapshot))
+            throw new StepFailed(StepErrorKind.Operator, $"what lies on the node of volume '{name}' was not brought by this import and is left alone: look into this node's pool, or choose another name");
+        if (await book.RunningWith(name, except: null, cancel) is { } user) throw new StepFailed(StepErrorKind.Retry, $"volume '{name}': container of task {user} still runs with it");
+        Ensure(clear.Name, await volumes.Unmount(name, cancel));
+        // Safe: all that is here is of the one snapshot that this import brought, under a name that nobody else gives, and no app was let near it.
+        Ensure(clear.Name, await volumes.Remove(name, new Removal([], Live: false, new(clear.Epoch), Everything: true), cancel));
         await Tell(name, cancel);
         return new StepResult();
     }

@@ -85,8 +85,10 @@ internal sealed class VolumeFileEndpoints(ICluster cluster, VolumeCommands comma
 
     private Step Order(string id, VolumeName name, VolumeSnapshot snapshot, long limit)
     {
-        var size = cluster.Current.Volumes.GetValueOrDefault(name)?.Size?.Bytes;
-        var header = new VolumeFileHeader(VolumeFile.Version, name.Value, snapshot.Name.Value, snapshot.TakenAt, time.GetUtcNow(), VolumeFile.Tree1, VolumeFile.Zstd, snapshot.Size.Bytes, size);
+        var volume = cluster.Current.Volumes.GetValueOrDefault(name);
+        // One that was just taken has not been measured.
+        var bytes = snapshot.Size > ByteCount.Zero ? snapshot.Size : volume?.Used ?? default;
+        var header = new VolumeFileHeader(VolumeFile.Version, name.Value, snapshot.Name.Value, snapshot.TakenAt, time.GetUtcNow(), VolumeFile.Tree1, VolumeFile.Zstd, bytes.Bytes, volume?.Size?.Bytes);
         return new Step
         {
             StepId = $"export/{id}", MoveId = id,

@@ -34,7 +34,7 @@ public static class VolumeOrders
                 order.TakeSnapshot = new() { Name = take.Volume.Value, Epoch = take.Epoch.Value, Snapshot = take.Snapshot.Value, Needs = take.Needs?.Value ?? "" };
                 break;
             case VolumeStep.Drop drop:
-                order.DropData = new() { Name = drop.Volume.Value, Epoch = drop.Epoch.Value, Whole = drop.Whole, OnlyWith = drop.OnlyWith?.Value ?? "", Snapshots = { drop.Snapshots.Select(s => s.Value) } };
+                order.DropData = new() { Name = drop.Volume.Value, Epoch = drop.Epoch.Value, Whole = drop.Whole, Snapshots = { drop.Snapshots.Select(s => s.Value) } };
                 break;
             case VolumeStep.Resize resize:
                 order.ResizeVolume = new() { Name = resize.Volume.Value, Epoch = resize.Epoch.Value, SizeBytes = resize.Size?.Bytes ?? 0 };
@@ -44,6 +44,9 @@ public static class VolumeOrders
                 {
                     Name = receive.Volume.Value, Epoch = receive.Epoch.Value, Snapshot = receive.Snapshot.Value, StreamId = operation.Id.Value, SizeBytes = receive.Size?.Bytes ?? 0, BytesPerSecond = receive.BytesPerSecond ?? 0,
                 };
+                break;
+            case VolumeStep.Clear clear:
+                order.ClearImport = new() { Name = clear.Volume.Value, Epoch = clear.Epoch.Value, Snapshot = clear.Snapshot.Value };
                 break;
             case VolumeStep.Check check:
                 order.StepId += $"/{asked:N}";

@@ -21,7 +21,7 @@ public static class VolumeMachine
             (VolumeVerb.Restore, VolumeStage.Making) => new VolumeStep.Make(node, name, epoch, name, OnNode(operation.Snapshot), volume?.Size),
             (VolumeVerb.Import, VolumeStage.Receiving) => new VolumeStep.Receive(node, name, new(1), operation.Snapshot!.Value, operation.Size, operation.BytesPerSecond),
             // Safe: the name was free when this began and is held since; where anything lies that this did not bring, nothing is removed.
-            (VolumeVerb.Import, VolumeStage.Clearing) => new VolumeStep.Drop(node, name, new(1), [], Whole: true) { OnlyWith = operation.Snapshot },
+            (VolumeVerb.Import, VolumeStage.Clearing) => new VolumeStep.Clear(node, name, new(1), operation.Snapshot!.Value),
             (_, VolumeStage.Making) => new VolumeStep.Make(node, name, epoch, null, null, operation.Size),
             (_, VolumeStage.Stopping) => new VolumeStep.Stop(node, name, Running(state, operation)?.Id),
             (VolumeVerb.Restore, VolumeStage.Taking) => new VolumeStep.Take(node, name, epoch, OnNode(operation.Safety)!.Value, OnNode(operation.Snapshot)),

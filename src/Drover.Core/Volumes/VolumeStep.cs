@@ -12,13 +12,11 @@ public abstract record VolumeStep(NodeId Node, VolumeName Volume)
     /// <param name="Needs">A snapshot that must be complete there, or nothing is done: what a restore goes back to.</param>
     public sealed record Take(NodeId Node, VolumeName Volume, Epoch Epoch, SnapshotName Snapshot, SnapshotName? Needs) : VolumeStep(Node, Volume);
     /// <param name="Whole">All there is on this node goes; false: only the snapshots named.</param>
-    public sealed record Drop(NodeId Node, VolumeName Volume, Epoch Epoch, EquatableList<SnapshotName> Snapshots, bool Whole) : VolumeStep(Node, Volume)
-    {
-        /// <summary>With <see cref="Whole"/>: refused where anything but this snapshot, and what was made of it, is there.</summary>
-        public SnapshotName? OnlyWith { get; init; }
-    }
+    public sealed record Drop(NodeId Node, VolumeName Volume, Epoch Epoch, EquatableList<SnapshotName> Snapshots, bool Whole) : VolumeStep(Node, Volume);
     /// <summary>A new volume of the file that its sender holds ready under the operation's id.</summary>
     public sealed record Receive(NodeId Node, VolumeName Volume, Epoch Epoch, SnapshotName Snapshot, ByteCount? Size, long? BytesPerSecond) : VolumeStep(Node, Volume);
+    /// <summary>What that has left, if anything; refused where anything but <paramref name="Snapshot"/>, and what was made of it, is there.</summary>
+    public sealed record Clear(NodeId Node, VolumeName Volume, Epoch Epoch, SnapshotName Snapshot) : VolumeStep(Node, Volume);
     public sealed record Resize(NodeId Node, VolumeName Volume, Epoch Epoch, ByteCount? Size) : VolumeStep(Node, Volume);
     /// <summary>The primary says whether its live data is there.</summary>
     public sealed record Check(NodeId Node, VolumeName Volume, Epoch Epoch) : VolumeStep(Node, Volume);

@@ -268,6 +268,6 @@ public sealed class VolumeDriverTests : IAsyncLifetime
         Assert.Contains("send it again", state.Operations[id].Failure, StringComparison.Ordinal);
         Assert.DoesNotContain(new VolumeName("fresh"), state.Volumes.Keys);
         var (node, step) = Assert.Single(_agents.Asked);
-        Assert.Equal((new NodeId("node2"), true, state.Operations[id].Snapshot!.Value.Value), (node, step.DropData.Whole, step.DropData.OnlyWith));
+        Assert.Equal((new NodeId("node2"), "fresh", state.Operations[id].Snapshot!.Value.Value), (node, step.ClearImport.Name, step.ClearImport.Snapshot));
     }
 }

@@ -281,8 +281,7 @@ public sealed class VolumeMachineTests
         state = Take(state, operation, new VolumeEvent.Failed(kind, "cut short"));
         var clearing = state.Operations[new("o1")];
         Assert.Equal((VolumeStage.Clearing, "cut short", false), (clearing.Stage, clearing.Failure, VolumeMachine.MayGiveUp(clearing)));
-        var drop = Assert.IsType<VolumeStep.Drop>(VolumeMachine.Step(state, clearing));
-        Assert.Equal((B, Fresh, true, operation.Snapshot), (drop.Node, drop.Volume, drop.Whole, drop.OnlyWith));
+        Assert.Equal(new VolumeStep.Clear(B, Fresh, new(1), operation.Snapshot!.Value), VolumeMachine.Step(state, clearing));
         // However long its node is away.
         for (var i = 0; i < 2 * VolumeMachine.Tries; i++) state = Take(state, state.Operations[new("o1")], new VolumeEvent.Failed(StepFailure.Retry, "busy"));
         Assert.Equal(VolumeStage.Clearing, state.Operations[new("o1")].Stage);
