@@ -10,6 +10,8 @@ public sealed class VolumePromotions(ICluster cluster, LeaseBook leases, TimePro
     {
         if (!cluster.Current.Volumes.TryGetValue(wish.Volume, out var volume))
             return new PromotionAnswer.Refused(PromotionFault.Unknown, "volume", $"there is no volume '{wish.Volume}'", "list what there is with: drover volumes");
+        if (volume is { Primary: null, Missing: { } why })
+            return new PromotionAnswer.Refused(PromotionFault.Impossible, "volume", $"volume '{wish.Volume}' has no data: {why}", $"clone or import it again: drover volume clone SOURCE {wish.Volume}");
         if (volume.Primary is not { } primary)
             return new PromotionAnswer.Refused(PromotionFault.Impossible, "volume", $"volume '{wish.Volume}' was never on any node", "start an app with it: then it comes to be");
         return await leases.DecideWithout(primary, (state, left) => Promotion.Decide(state, wish, primary, left, time.GetUtcNow()), cancel);

@@ -37,6 +37,25 @@ public sealed class VolumeApiTests
         Assert.Equal(("restore", "good", "node1"), (shown.Operation!.Verb, Assert.Single(shown.Snapshots).Name, shown.Snapshots[0].Node));
     }
 
+    [Fact]
+    public async Task A_name_whose_copy_never_came_says_so_everywhere_and_may_be_given_again()
+    {
+        var lost = new ClusterChange.PutVolume(new Volume(new("copy"), null, Epoch.None, true, null, new("/second"), Samples.Moment) { Missing = "the clone of volume 'data' failed: no room" });
+        await using var doors = await Doors.Open([.. Doors.RunningMongo(), Free(), lost]);
+        const string why = "has no data: the clone of volume 'data' failed: no room";
+        Assert.Equal(why, (await doors.Send("GET", "/api/v1/volumes/copy")).Body.GetProperty("warning").GetString());
+        foreach (var (path, body) in new[] { ("promote", """{"to": "node2", "acceptLoss": true}"""), ("snapshots", "{}") })
+        {
+            var refused = await doors.Send("POST", $"/api/v1/volumes/copy/{path}", body);
+            Assert.InRange(refused.Status, 409, 422);
+            Assert.Equal($"volume 'copy' {why}", refused.Body.GetProperty("message").GetString());
+            Assert.Contains("clone SOURCE copy", refused.Body.GetProperty("remedy").GetString(), StringComparison.Ordinal);
+        }
+        Assert.Equal((202, "clone"), (await Work(doors, "POST", "/api/v1/volumes/data/clone", """{"to": "copy"}""")) is var (s, o) ? (s, o.Verb) : default);
+        var shown = (await doors.Send("GET", "/api/v1/volumes/copy")).Body.Deserialize(ApiJson.Default.VolumeView)!;
+        Assert.Equal(("/second", "node1", null), (shown.App, shown.Primary, shown.Warning));
+    }
+
     [Theory]
     [InlineData("POST", "volumes", """{"name": "../x"}""", 422, "name")]
     [InlineData("POST", "volumes", """{"name": "a b"}""", 422, "name")]
