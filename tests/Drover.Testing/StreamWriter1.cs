@@ -13,6 +13,8 @@ public sealed class StreamWriter1
 
     public StreamWriter1 MakeFile(string path) => Command(3, [.. Field(15, Encoding.UTF8.GetBytes(path)), .. Field(3, new byte[8])]);
 
+    public StreamWriter1 Rename(string path, string to) => Command(9, [.. Field(15, Encoding.UTF8.GetBytes(path)), .. Field(16, Encoding.UTF8.GetBytes(to))]);
+
     public StreamWriter1 Write(string path, long offset, byte[] data)
     {
         var at = new byte[8];

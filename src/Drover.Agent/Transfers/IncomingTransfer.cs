@@ -173,11 +173,12 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
                 }
                 arrived = await (await ReadData(reception, cancel)).WaitAsync(cancel);
             }
+            // Before the sender may stop the app: afterwards it would stand in the way of the last round.
+            if (!hello.Urgent) await PrepareNext(hello);
             await Say(new Complete(arrived.Snapshot.Identity, arrived.ReceiveUs, arrived.SyncUs), cancel);
             // A word that was written is not one that was heard: until the sender says so, it may ask again with the same ticket.
             if (hello.Resume && (await channel.ReadHeader(cancel)).Type != FrameType.Done) throw new LinkBroken(new InvalidDataException("the sender did not confirm the end"));
             _receptions.Done(reception);
-            if (!hello.Urgent) await PrepareNext(hello);
         }
         catch (Exception e) when (hello.Resume && reception.CanGoOn && e is LinkBroken or OperationCanceledException)
         {

@@ -38,6 +38,14 @@ internal static partial class Native
         if (Mkdir(path, 0x1C0 /* 0700 */) != 0 && Marshal.GetLastPInvokeError() != ErrorExists) throw Failed("mkdir", path);
     }
 
+    public static void MakePrivate(string folder)
+    {
+        if (Chmod(folder, 0x1C0 /* 0700 */) != 0) throw Failed("chmod", folder);
+    }
+
+    [LibraryImport("libc", EntryPoint = "chmod", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Chmod(string path, uint mode);
+
     public static void BindMount(string source, string target)
     {
         if (Mount(source, target, null, MountBind, 0) != 0) throw Failed("bind-mount of " + source + " on", target);

@@ -14,7 +14,7 @@ public sealed class SendStreamTests
     [Fact]
     public void Commands_come_out_as_they_went_in()
     {
-        var commands = SendStream.Parse(Whole());
+        var commands = SendStream.Parse(Whole())!;
         Assert.Equal([SendKind.Snapshot, SendKind.MakeFile, SendKind.Write, SendKind.End], commands.Select(c => c.Kind));
         Assert.Equal((Own, Basis), (commands[0].Uuid, commands[0].CloneUuid));
         Assert.Equal("a/new", commands[1].Path.ToString());
@@ -51,4 +51,25 @@ public sealed class SendStreamTests
 
     [Fact]
     public void What_follows_the_end_is_refused() => Assert.Throws<InvalidDataException>(() => SendStream.Parse((byte[])[.. Whole(), 0]));
+
+    [Fact]
+    public void Renames_without_end_take_no_file_handles_without_end()
+    {
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder.File("tree/in"));
+        var stream = new StreamWriter1().Snapshot(Own, Basis).MakeFile("in/a");
+        for (var i = 0; i < 2000; i++) stream.Write(i % 2 == 0 ? "in/a" : "in/b", 0, [1]).Rename(i % 2 == 0 ? "in/a" : "in/b", i % 2 == 0 ? "in/b" : "in/a");
+        var before = Directory.EnumerateFileSystemEntries("/proc/self/fd").Count();
+        using var replay = SendReplay.Of(SendStream.Parse(stream.End())!, folder.File("tree"));
+        Assert.InRange(Directory.EnumerateFileSystemEntries("/proc/self/fd").Count() - before, 0, 300);
+        Assert.True(File.Exists(folder.File("tree/in/a")));
+    }
+
+    [Fact]
+    public void More_commands_than_are_worth_holding_are_left_to_the_program()
+    {
+        var stream = new StreamWriter1().Snapshot(Own, Basis);
+        for (var i = 0; i < 70_000; i++) stream.Rename("a", "b");
+        Assert.Null(SendStream.Parse(stream.End()));
+    }
 }

@@ -143,6 +143,40 @@ public sealed class AheadTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_full_pool_keeps_neither_the_agent_nor_the_undo_of_a_move_from_anything()
+    {
+        await Change();
+        await Arrive();
+        var filler = Path.Combine(_b.Pool, "filler");
+        try
+        {
+            using var file = File.Create(filler, bufferSize: 0);
+            while (true) file.Write(new byte[64 * 1024]);
+        }
+        catch (IOException) { /* that was the aim */ }
+        await _b.Restart();
+        await _b.Driver.Recover(default);
+        Assert.Contains(Last, (await See()).Snapshots.Select(s => s.Name));
+        Done(await _b.Driver.Remove(Db, new([Last], false, Epoch.None, false), default));
+        Assert.Equal([Base], (await See()).Snapshots.Select(s => s.Name));
+        Assert.False(Directory.Exists(Live));
+    }
+
+    [Fact]
+    public async Task The_same_snapshot_by_another_way_is_the_same_snapshot()
+    {
+        await Change();
+        await using var late = await Receive(Last, Base);
+        await using (var first = await Receive(Last, Base)) await first.Accept(default);
+        Assert.True(Directory.Exists(Data));
+        Assert.Equal(Last, (await late.Accept(default)).Name);
+        await late.DisposeAsync();
+        Assert.False(Directory.Exists(Live));
+        Done(await _b.Driver.Promote(Db, Last, new(2), default));
+        Assert.Equal(_a.Contents(Db, new(1)), _b.Contents(Db, new(2)));
+    }
+
+    [Fact]
     public async Task An_attempt_that_is_dropped_leaves_nothing()
     {
         await Change();

@@ -28,8 +28,10 @@ public sealed partial class BtrfsDriver
     /// <summary>A copy of the basis at the place of an epoch's live data; only here in memory is it known to be clean.</summary>
     private sealed record Prepared(Epoch Epoch, SnapshotName Basis, Guid BasisUuid, Guid Uuid);
 
-    /// <summary>A snapshot that is here as <see cref="VolumeLedger.Ready"/>, and what makes the read-only one of its basis.</summary>
-    private sealed record Pending(SnapshotView View, Guid Identity, SnapshotName Basis, List<SendCommand> Commands);
+    /// <summary>A snapshot that is here as <see cref="VolumeLedger.Ready"/>, and what makes the read-only one once that is promoted.</summary>
+    private sealed record Pending(SnapshotView View, Guid Identity, Difference? Difference);
+
+    private sealed record Difference(SnapshotName Basis, List<SendCommand> Commands);
 
     private VolumeOutcome Prepare(VolumeFolder folder, LiveOrder.Ahead order, VolumeLedger ledger)
     {
@@ -48,8 +50,7 @@ public sealed partial class BtrfsDriver
     {
         if (Failpoints.Bends("no-verification") || !_prepared.TryGetValue(folder.Name, out var prepared) || prepared.Basis != from || prepared.BasisUuid != basis.Uuid) return null;
         if (await Short(stream, cancel) is not { } whole) return null;
-        var commands = SendStream.Parse(whole);
-        if (commands[0] is not { Kind: SendKind.Snapshot } head || !SendReplay.Knows(commands)) return null;
+        if (SendStream.Parse(whole) is not { } commands || commands[0] is not { Kind: SendKind.Snapshot } head || !SendReplay.Knows(commands)) return null;
         if (head.CloneUuid != basis.Original) throw new BaseUnusable($"the stream of {folder.Name}/{snapshot} was made against {head.CloneUuid}, here {from} is {basis.Identity}");
         // Whoever takes it has it alone; and it is used once.
         if (!_prepared.TryRemove(KeyValuePair.Create(folder.Name, prepared))) return null;
@@ -57,7 +58,7 @@ public sealed partial class BtrfsDriver
         var incoming = new IncomingAhead(this, folder, prepared, head.Uuid, new(snapshot, head.Uuid.ToString(), _sizes.Known(folder.SnapshotData(from), basis)), commands);
         try
         {
-            await Task.Run(incoming.Apply, CancellationToken.None);
+            await Alone(folder.Name, incoming.Apply, CancellationToken.None, settle: false);
             return incoming;
         }
         catch
@@ -72,7 +73,8 @@ public sealed partial class BtrfsDriver
     {
         while (true)
         {
-            var read = await stream.ReadAsync(cancel);
+            var (read, failure) = await ReadOrFailure(stream, cancel);
+            if (failure is not null) throw new InvalidDataException($"the stream broke off: {failure.Message}", failure);
             if (read.IsCompleted)
             {
                 var whole = read.Buffer.Length <= MostAhead ? read.Buffer.ToArray() : null;
@@ -93,34 +95,40 @@ public sealed partial class BtrfsDriver
         public string Identity => view.Identity;
         private string Live => folder.Live(prepared.Epoch);
 
-        public void Apply()
+        /// <summary>Under the volume's lock: what is looked at is what is written to.</summary>
+        public VolumeOutcome Apply(VolumeFolder there)
         {
-            if (Subvolume.Find(Live)?.Uuid != prepared.Uuid) throw new InvalidDataException($"{Live} was taken away while a difference arrived: send it again");
+            if (Subvolume.Find(Live)?.Uuid != prepared.Uuid) throw Gone();
             _replay = SendReplay.Of(commands, Live);
+            return VolumeOutcome.Done;
         }
 
         public async Task<SnapshotView> Accept(CancellationToken cancel)
         {
             if (_accepted) return view;
-            await Task.Run(() => _replay!.Sync(Live), CancellationToken.None);
+            try { await Task.Run(() => _replay!.Sync(Live), CancellationToken.None); }
+            catch (System.ComponentModel.Win32Exception e) when (e.NativeErrorCode is Trees.TreeCalls.NoSpace or Trees.TreeCalls.OverQuota) { throw new IOException($"the pool is full: make room, then repeat ({e.Message})", e); }
             driver.Reached("received data synced");
             await driver.Alone(folder.Name, Record, cancel, settle: false);
-            _accepted = true;
             driver.Reached("snapshot renamed");
             return view;
         }
 
         private VolumeOutcome Record(VolumeFolder there)
         {
-            if (there.FindSnapshot(view.Name) is { } other)
-                throw new InvalidOperationException($"another snapshot called {view.Name} ({other.Identity}) is here already: {Identity} is refused; snapshot names must be unique");
-            var ledger = there.LedgerOrBlank();
-            if (ledger.Known >= prepared.Epoch || Subvolume.Find(Live)?.Uuid != prepared.Uuid) throw new InvalidDataException($"{Live} was taken away while a difference arrived: send it again");
+            if (there.FindSnapshot(view.Name) is { } known)
+                // It came another way meanwhile: this copy of it goes with the attempt.
+                return known.Identity == Identity ? VolumeOutcome.Done
+                    : throw new InvalidOperationException($"another snapshot called {view.Name} ({known.Identity}) is here already: {Identity} is refused; snapshot names must be unique");
+            if (there.ReadLedger() is not { } ledger || ledger.Known >= prepared.Epoch || Subvolume.Find(Live)?.Uuid != prepared.Uuid) throw Gone();
             // From here on the snapshot is here: its data was synced, and what the ledger says is on disk when it returns.
             (ledger with { Ready = new(view.Name, identity, prepared.Epoch) }).Write(there.Path);
-            driver._pending[there.Name] = new(view, identity, prepared.Basis, commands);
+            driver._pending[there.Name] = new(view, identity, new(prepared.Basis, commands));
+            _accepted = true;
             return VolumeOutcome.Done;
         }
+
+        private InvalidDataException Gone() => new($"{Live} was taken away while a difference arrived: send it again");
 
         public async ValueTask DisposeAsync()
         {
@@ -129,29 +137,31 @@ public sealed partial class BtrfsDriver
             await driver.Alone(folder.Name, there =>
             {
                 // Safe: neither mounted nor named by the ledger, and nobody was told that its contents arrived. What the ledger does name stays: it is whole.
-                if (there.ReadLedger() is { } ledger && ledger.Known < prepared.Epoch && ledger.Ready?.Epoch != prepared.Epoch && Subvolume.Find(Live)?.Uuid == prepared.Uuid)
+                if (there.ReadLedger() is { } ledger && !(ledger.Live && ledger.Epoch == prepared.Epoch) && ledger.Ready?.Epoch != prepared.Epoch && Subvolume.Find(Live)?.Uuid == prepared.Uuid)
                     VolumeFolder.DeleteSubvolume(there.Lives, VolumeFolder.LiveName(prepared.Epoch));
                 return VolumeOutcome.Done;
             }, CancellationToken.None, settle: false);
         }
     }
 
-    /// <summary>Makes the read-only snapshot of one that is here only as ready live data. Before each verb that uses or removes snapshots; never in the stop.</summary>
+    /// <summary>Makes the read-only snapshot of one that is here only as ready live data. Before each verb that uses or removes others; never in the stop.</summary>
     private void Settle(VolumeFolder folder)
     {
         if (!_pending.TryGetValue(folder.Name, out var pending)) return;
         if (folder.FindSnapshot(pending.View.Name) is null)
         {
-            if (folder.ReadLedger()?.Ready is { } ready && ready.Snapshot == pending.View.Name) PlaceReady(folder, ready);
-            else
+            if (IsReadyAs(folder.ReadLedger(), pending)) PlaceReady(folder, folder.ReadLedger()!.Ready!);
+            else if (pending.Difference is { } difference)
             {
-                try { Place(folder, pending.View.Name, pending.Identity, folder.SnapshotData(pending.Basis), data => SendReplay.Of(pending.Commands, data).Dispose()); }
+                try { Place(folder, pending.View.Name, pending.Identity, folder.SnapshotData(difference.Basis), data => SendReplay.Of(difference.Commands, data).Dispose()); }
                 // Its contents were promoted, nothing is lost but a base for the way back. It must not keep the volume from anything: from making room least of all.
                 catch (Exception e) when (e is IOException or System.ComponentModel.Win32Exception or InvalidDataException) { }
             }
         }
         _pending.TryRemove(folder.Name, out _);
     }
+
+    private static bool IsReadyAs(VolumeLedger? ledger, Pending pending) => ledger?.Ready is { } ready && ready.Snapshot == pending.View.Name && ready.Identity == pending.Identity;
 
     private void PlaceReady(VolumeFolder folder, ReadySnapshot ready) => Place(folder, ready.Snapshot, ready.Identity, folder.Live(ready.Epoch), _ => { });
 
@@ -179,26 +189,31 @@ public sealed partial class BtrfsDriver
     }
 
     /// <summary>
-    /// Takes away what was made ready and is not wanted any more. Safe: its snapshot is read-only here by now (<see cref="Settle"/>) or goes by order, it was never mounted, and the
-    /// ledger stops naming it first, so that after a crash nothing is made of what is left of it.
+    /// Takes away what was made ready and is not wanted any more. Safe: its snapshot is read-only here by now (<see cref="Settle"/>) or goes by order, and it was never mounted. Where
+    /// the ledger names what is gone, nothing is made of it, and nothing else takes its place before the ledger was written.
     /// </summary>
-    private void ForgetAhead(VolumeFolder folder)
+    /// <param name="makesRoom">The pool may be too full to write even that: it is written later, by whoever needs the place.</param>
+    private void ForgetAhead(VolumeFolder folder, bool makesRoom = false)
     {
         var ledger = folder.ReadLedger();
-        if (ledger?.Ready is { } ready)
-        {
-            (ledger with { Ready = null }).Write(folder.Path);
-            VolumeFolder.DeleteSubvolume(folder.Lives, VolumeFolder.LiveName(ready.Epoch));
-        }
-        if (_prepared.TryRemove(folder.Name, out var prepared) && (ledger is null || ledger.Known < prepared.Epoch)) VolumeFolder.DeleteSubvolume(folder.Lives, VolumeFolder.LiveName(prepared.Epoch));
+        if (_prepared.TryRemove(folder.Name, out var prepared) && !(ledger is { Live: true } && ledger.Epoch == prepared.Epoch)) VolumeFolder.DeleteSubvolume(folder.Lives, VolumeFolder.LiveName(prepared.Epoch));
+        if (ledger?.Ready is not { } ready) return;
+        VolumeFolder.DeleteSubvolume(folder.Lives, VolumeFolder.LiveName(ready.Epoch));
+        try { (ledger with { Ready = null }).Write(folder.Path); }
+        catch (IOException) when (makesRoom) { }
     }
 
     /// <summary>After the start: the ledger alone says what is ready.</summary>
-    private void RecoverReady(VolumeFolder folder, VolumeLedger ledger)
+    private void RecoverReady(VolumeFolder folder)
     {
-        if (ledger.Ready is not { } ready) return;
+        if (folder.ReadLedger() is not { Ready: { } ready } ledger) return;
         if (Subvolume.Find(folder.Live(ready.Epoch)) is null) (ledger with { Ready = null }).Write(folder.Path);
-        // It was on disk before the ledger named it, and only a promotion, which the ledger would show, may have changed it since.
-        else if (folder.FindSnapshot(ready.Snapshot) is null) PlaceReady(folder, ready);
+        else if (folder.FindSnapshot(ready.Snapshot) is null)
+        {
+            // It was on disk before the ledger named it, and only a promotion, which the ledger would show, may have changed it since.
+            try { PlaceReady(folder, ready); }
+            // A full pool must not keep the agent, and every other volume, down: it is made before it is needed, and a promotion needs none.
+            catch (Exception e) when (e is IOException or System.ComponentModel.Win32Exception) { _pending[folder.Name] = new(new(ready.Snapshot, ready.Identity.ToString(), ByteCount.Zero), ready.Identity, null); }
+        }
     }
 }

@@ -29,19 +29,24 @@ public sealed partial class BtrfsDriver
         if (ledger is null && folder.ForeignTrace() is { } foreign) return VolumeOutcome.Conflict(foreign);
         if (what.Everything) return RemoveEverything(folder);
         if (ledger is null) return VolumeOutcome.Done;
+        // What goes need not be made first, least of all where it goes to make room.
+        var goesUnmade = _pending.TryGetValue(folder.Name, out var pending) && what.Snapshots.Contains(pending.View.Name);
+        if (!goesUnmade) Settle(folder);
         var goes = what.Live && ledger.Live && ledger.Epoch < what.OlderThan;
         var staysLive = ledger.Live && !goes && Subvolume.Find(folder.Live(ledger.Epoch)) is not null;
         var here = folder.SnapshotNames().ToList();
+        if (ledger.Ready is { } ready && !here.Contains(ready.Snapshot)) here.Add(ready.Snapshot);
         // Where no live data is left, the last snapshot is all that this node has of the volume.
         if (!staysLive && here.Count + (goes ? 1 : 0) > 0 && here.All(what.Snapshots.Contains))
             return VolumeOutcome.Conflict($"refused to remove the last data of volume {volume} on this node: keep one snapshot, or delete the volume");
         if (goes && !Mounts.Unmount(MountPath(volume))) return StillUsed(folder, ledger.Epoch, "remove the live data of");
         if (what.Live) RemoveOldLives(folder, ledger, what.OlderThan);
-        if (AheadOf(folder, what)) ForgetAhead(folder);
+        if (AheadOf(folder, what)) ForgetAhead(folder, makesRoom: true);
+        if (goesUnmade) _pending.TryRemove(folder.Name, out _);
         foreach (var snapshot in what.Snapshots)
             if (!RemoveSnapshot(folder, snapshot)) return VolumeOutcome.Busy($"snapshot {snapshot} of volume {volume} is being sent: repeat when that ended");
         return VolumeOutcome.Done;
-    }, cancel);
+    }, cancel, settle: false);
 
     /// <summary>What was made ready goes with the snapshot that it is, or is of.</summary>
     private bool AheadOf(VolumeFolder folder, Removal what) =>
@@ -63,22 +68,24 @@ public sealed partial class BtrfsDriver
         foreach (var attempt in VolumeFolder.NamesIn(folder.Incoming).ToList()) DeleteTree(Path.Combine(folder.Incoming, attempt));
         // Data that no ledger explains is not ours to clean up.
         if (folder.ForeignTrace() is not null || folder.ReadLedger() is not { } ledger) return;
-        RecoverReady(folder, ledger);
+        if (Directory.Exists(folder.Lives)) Native.MakePrivate(folder.Lives);
         bool IsReady(Epoch epoch) => ledger.Ready?.Epoch == epoch;
         // Safe: a promotion cut short before its commit; live data is mounted only after the ledger names its epoch.
         foreach (var epoch in folder.LiveEpochs().Where(e => e > ledger.Epoch && !IsReady(e)).ToList()) VolumeFolder.DeleteSubvolume(folder.Lives, VolumeFolder.LiveName(epoch));
         // Safe: without data inside it is the mark of a snapshot that was not taken.
         foreach (var name in VolumeFolder.NamesIn(folder.Snapshots).Where(n => !VolumeFolder.NamesIn(Path.Combine(folder.Snapshots, n)).Any()).ToList())
             Directory.Delete(Path.Combine(folder.Snapshots, name));
-        if (ledger.Live) return;
-        foreach (var epoch in folder.LiveEpochs().Where(e => !IsReady(e)).ToList())
+        foreach (var epoch in ledger.Live ? [] : folder.LiveEpochs().Where(e => !IsReady(e)).ToList())
             // Safe: the ledger says that the live data of this epoch was put away by order, and a crash cut the deletion short.
             VolumeFolder.DeleteSubvolume(folder.Lives, VolumeFolder.LiveName(epoch));
+        // After all that makes room.
+        RecoverReady(folder);
     }
 
     private VolumeOutcome RemoveEverything(VolumeFolder folder)
     {
         _prepared.TryRemove(folder.Name, out _);
+        _pending.TryRemove(folder.Name, out _);
         if (!Directory.Exists(folder.Path)) return VolumeOutcome.Done;
         if (!Mounts.Unmount(MountPath(folder.Name))) return StillUsed(folder, folder.ReadLedger()?.Epoch ?? Epoch.None, "remove");
         Directory.CreateDirectory(VolumeFolder.RemovedOf(_pool));

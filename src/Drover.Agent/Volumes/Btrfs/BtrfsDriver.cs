@@ -127,7 +127,8 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
     /// </summary>
     private static void ClearUncommitted(VolumeFolder folder, Epoch epoch)
     {
-        Directory.CreateDirectory(folder.Lives);
+        // Only root may enter: live data of an epoch to come has its app's owner already, and takes what arrives.
+        Native.MakePrivateFolder(folder.Lives);
         VolumeFolder.DeleteSubvolume(folder.Lives, VolumeFolder.LiveName(epoch));
     }
 
@@ -137,8 +138,10 @@ public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostComm
         var ledger = foreign is null ? folder.ReadLedger() : null;
         if (foreign is null && ledger is null) return null;
         var live = ledger is { Live: true } ? Subvolume.Find(folder.Live(ledger.Epoch)) : null;
+        // Looked at first: it is made read-only beside this, and then is no longer pending.
+        _pending.TryGetValue(folder.Name, out var pending);
         var snapshots = folder.SnapshotNames().Select(n => ViewOf(folder, n, sizeOf)).OfType<SnapshotView>().ToList();
-        if (_pending.TryGetValue(folder.Name, out var pending) && snapshots.All(s => s.Name != pending.View.Name)) snapshots.Add(pending.View);
+        if (pending is not null && IsReadyAs(ledger, pending) && snapshots.All(s => s.Name != pending.View.Name)) snapshots.Add(pending.View);
         if (foreign is null && live is null && snapshots.Count == 0 && ledger!.Known == Epoch.None) return null;
         var mount = MountPath(folder.Name);
         var used = live is { } there ? sizeOf(folder.Live(ledger!.Epoch), there) : snapshots.Select(s => s.Size).DefaultIfEmpty().Max();

@@ -10,8 +10,9 @@ namespace Drover.Agent.Volumes.Btrfs;
 /// </summary>
 internal sealed class SendReplay : IDisposable
 {
-    /// <summary>Each is held open and synced by itself.</summary>
     private const int MostPaths = 256;
+    /// <summary>Of more than that the filesystem's own commit is the shorter way; and no sender takes the agent's file handles away.</summary>
+    private const int WorthSyncingAlone = 64, AtOnce = 8;
     private readonly TreeFolders _folders;
     /// <summary>By path; forgotten when names change.</summary>
     private readonly Dictionary<string, SafeFileHandle> _open = [];
@@ -47,9 +48,10 @@ internal sealed class SendReplay : IDisposable
     /// <summary>All that was changed is on disk when it returns. Files before folders: a name must not lead to contents that a power cut could still take.</summary>
     public void Sync(string root)
     {
-        if (_needsWholeSync) { Subvolume.SyncFilesystem(root); return; }
-        foreach (var file in _files) Native.SyncFile(file);
-        foreach (var folder in _changed) Native.SyncFile(folder);
+        if (_needsWholeSync || _files.Count + _changed.Count > WorthSyncingAlone) { Subvolume.SyncFilesystem(root); return; }
+        // Side by side: the filesystem writes its log once for all that wait for it.
+        Parallel.ForEach(_files, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, Native.SyncFile);
+        Parallel.ForEach(_changed, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, Native.SyncFile);
     }
 
     private void Do(SendCommand c)
@@ -96,6 +98,9 @@ internal sealed class SendReplay : IDisposable
         // What lay at a path may lie at another one now.
         _folders.Forget();
         _open.Clear();
+        if (_files.Count + _changed.Count <= WorthSyncingAlone) return;
+        _needsWholeSync = true;
+        CloseAll();
     }
 
     private SafeFileHandle Parent(TreePath path) => _folders.ParentOf(path) ?? throw Gone(path);
@@ -115,7 +120,8 @@ internal sealed class SendReplay : IDisposable
         var parent = Parent(path);
         switch (TreeCalls.Find(parent, path.Last)?.Kind)
         {
-            case EntryKind.File: File(path); break;
+            case EntryKind.File when !_open.ContainsKey(Key(path.Names)): _files.Add(TreeCalls.OpenToRead(parent, path.Last) ?? throw Gone(path)); break;
+            case EntryKind.File: break;
             case EntryKind.Folder:
                 using (var folder = TreeCalls.OpenFolder(parent, path.Last) ?? throw Gone(path)) KeepFolder(Key(path.Names), folder);
                 break;
@@ -154,9 +160,16 @@ internal sealed class SendReplay : IDisposable
 
     private static InvalidDataException Gone(TreePath path) => new($"the stream changes what is not there: '{path}'");
 
-    public void Dispose()
+    private void CloseAll()
     {
         foreach (var handle in _files.Concat(_changed)) handle.Dispose();
+        _files.Clear();
+        _changed.Clear();
+    }
+
+    public void Dispose()
+    {
+        CloseAll();
         _folders.Dispose();
     }
 }

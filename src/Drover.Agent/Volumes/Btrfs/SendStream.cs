@@ -31,6 +31,7 @@ internal sealed record SendCommand(SendKind Kind, TreePath Path)
 /// <summary>Reads a whole stream, before anything is done of it. Format: linux/fs/btrfs/send.h, versions 1 and 2.</summary>
 internal static class SendStream
 {
+    private const int MostCommands = 64 * 1024;
     private const int HeaderSize = 17, CommandHeader = 10, ChecksumAt = 6;
     private static ReadOnlySpan<byte> Magic => "btrfs-stream\0"u8;
 
@@ -40,9 +41,9 @@ internal static class SendStream
         CloneUuid, CloneTransaction, ClonePath, CloneOffset, CloneLength,
     }
 
-    /// <summary>The commands, the last one <see cref="SendKind.End"/>.</summary>
+    /// <summary>The commands, the last one <see cref="SendKind.End"/>. Null: more than are worth holding in memory.</summary>
     /// <exception cref="InvalidDataException">It is cut short, damaged, or no such stream.</exception>
-    public static List<SendCommand> Parse(ReadOnlyMemory<byte> stream)
+    public static List<SendCommand>? Parse(ReadOnlyMemory<byte> stream)
     {
         var bytes = stream.Span;
         if (bytes.Length < HeaderSize || !bytes.StartsWith(Magic)) throw new InvalidDataException("it is no stream of btrfs");
@@ -57,6 +58,7 @@ internal static class SendStream
             var whole = stream.Slice(at, CommandHeader + (int)length);
             if (Checksum(whole.Span) != BinaryPrimitives.ReadUInt32LittleEndian(whole.Span[ChecksumAt..])) throw new InvalidDataException($"command {commands.Count} of the stream is damaged");
             commands.Add(Command(whole, version));
+            if (commands.Count > MostCommands) return null;
             at += whole.Length;
             if (commands[^1].Kind != SendKind.End) continue;
             return at == bytes.Length ? commands : throw new InvalidDataException("the stream goes on behind its end");
