@@ -8,18 +8,26 @@ namespace Drover.EndToEnd.Tests;
 [Trait("needs", "root")]
 public sealed class OneWriterTests : IAsyncLifetime
 {
-    private const string App = "/one-writer", Data = "onewriterdata";
+    // Each test has a volume of its own: its writer's history begins with it.
+    private static int s_number;
     private readonly LabFixture _lab;
     private readonly AckingWriter _writer;
 
-    public OneWriterTests(LabFixture lab) => (_lab, _writer) = (lab, new(lab, App, Data));
+    public OneWriterTests(LabFixture lab)
+    {
+        _lab = lab;
+        (App, Data) = ($"/one-writer{++s_number}", $"onewriterdata{s_number}");
+        _writer = new(lab, App, Data);
+    }
+
+    private string App { get; }
+    private string Data { get; }
 
     public async ValueTask InitializeAsync() => await _writer.Deploy();
 
     public async ValueTask DisposeAsync()
     {
         await _lab.Delete(App);
-        (await Control("volume", "delete", Data)).Must();
         _writer.Dispose();
     }
 
@@ -79,18 +87,26 @@ public sealed class OneWriterTests : IAsyncLifetime
         try
         {
             (await Shell.Run("cp", ["-a", new LabLayout(Name).AgentState(here) + "/identity", copy], default)).Must();
-            var second = await Tool("lab", "shell", "--name", Name, here, "--", "timeout", "--signal=KILL", "15", LabPrograms.Find().Agent, "--state", copy, "--address", AddressOf(here), "--transfer-port", "4999",
-                "--pool", PoolOf(here), "--mount-root", "/flocker", "--docker-socket", new LabLayout(Name).DockerSocket(here), "--plugin-folder", copy);
-            Assert.Contains("AlreadyExists", second.Output + second.Error, StringComparison.Ordinal);
+            var layout = new LabLayout(Name);
+            // Into a file: what it starts lives on after it, and would hold a pipe open.
+            await Tool("lab", "shell", "--name", Name, here, "--", "sh", "-c", $"timeout --signal=KILL 15 {LabPrograms.Find().Agent} --state {copy} --control https://{Net}.250:4524 --address {AddressOf(here)} "
+                + $"--transfer-port 4999 --pool {PoolOf(here)} --mount-root /flocker --docker-socket {layout.DockerSocket(here)} --plugin-folder {copy} > {copy}/log 2>&1");
+            Assert.Contains("AlreadyExists", await File.ReadAllTextAsync($"{copy}/log"), StringComparison.Ordinal);
             await _writer.More();
             Assert.Equal(here, await _writer.Judge());
             Assert.Equal(2, (await _lab.Status()).NodesConnected);
         }
-        finally { Directory.Delete(copy, recursive: true); }
+        finally
+        {
+            // Its guard: it is in no group of the lab's.
+            foreach (var pid in Directory.EnumerateDirectories("/proc").Select(Path.GetFileName).Where(n => char.IsAsciiDigit(n![0])).Select(n => int.Parse(n!, System.Globalization.CultureInfo.InvariantCulture)))
+                if (ProcessTable.Find(pid)?.Arguments.Any(a => a.StartsWith(copy, StringComparison.Ordinal)) == true) ProcessTable.Signal(pid, 9);
+            Directory.Delete(copy, recursive: true);
+        }
     }
 
     /// <summary>Everything on the machine ends at once, and its disks are let go. What is on them stays.</summary>
-    private static async Task PowerOff(string node)
+    private async Task PowerOff(string node)
     {
         var layout = new LabLayout(Name);
         foreach (var pid in new Cgroups().Processes($"{layout.Cgroup}/{node}")) ProcessTable.Signal(pid, 9);

@@ -8,24 +8,21 @@ namespace Drover.EndToEnd.Tests;
 [Trait("needs", "root")]
 public sealed class RestoreKillTests(LabFixture lab) : IAsyncLifetime
 {
-    private const string App = "/restore-kill", Data = "restorekilldata";
+    private static int s_number;
+    private readonly string _app = $"/restore-kill{++s_number}", _data = $"restorekilldata{s_number}";
 
     public async ValueTask InitializeAsync()
     {
-        await lab.Deploy(Definitions.Sleeper(App, Data, "10.255.0.70"));
-        await lab.Serving(App);
+        await lab.Deploy(Definitions.Sleeper(_app, _data, "10.255.0.70"));
+        await lab.Serving(_app);
         await Write("old");
-        (await Control("volume", "snapshot", Data, "good")).Must();
+        (await Control("volume", "snapshot", _data, "good")).Must();
         await Write("new");
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await lab.Delete(App);
-        (await Control("volume", "delete", Data)).Must();
-    }
+    public async ValueTask DisposeAsync() => await lab.Delete(_app);
 
-    private static async Task Write(string row) => await On(Node1, "docker", "exec", await Container(Node1, App), "sh", "-c", $"echo {row} > /data/row && sync /data/row");
+    private async Task Write(string row) => await On(Node1, "docker", "exec", await Container(Node1, _app), "sh", "-c", $"echo {row} > /data/row && sync /data/row");
 
     /// <param name="stage">Killed as soon as the work is at this stage, or past it.</param>
     [Theory]
@@ -37,15 +34,15 @@ public sealed class RestoreKillTests(LabFixture lab) : IAsyncLifetime
     [InlineData("master", "control", "Making")]
     public async Task The_restore_ends_well(string machine, string process, string stage)
     {
-        var operation = (await lab.Json(HttpMethod.Post, $"/api/v1/volumes/{Data}/restore", """{"snapshot": "good"}"""))!["id"]!.GetValue<string>();
+        var operation = (await lab.Json(HttpMethod.Post, $"/api/v1/volumes/{_data}/restore", """{"snapshot": "good"}"""))!["id"]!.GetValue<string>();
         await Until($"the restore to be {stage}", async () => Order(await Stage(operation)) >= Order(stage));
         await Kill(machine, process);
         await Start(machine, process);
         await Until("the restore to end", async () => Order(await Stage(operation)) == Order("Done"));
-        await lab.Serving(App);
-        Assert.Equal("old", (await On(Node1, "docker", "exec", await Container(Node1, App), "cat", "/data/row")).Trim());
+        await lab.Serving(_app);
+        Assert.Equal("old", (await On(Node1, "docker", "exec", await Container(Node1, _app), "cat", "/data/row")).Trim());
         var safety = (await lab.Json(HttpMethod.Get, $"/api/v1/operations/{operation}"))!["safety"]!.GetValue<string>();
-        Assert.Equal("new", (await On(Node1, "cat", $"{PoolOf(Node1)}/volumes/{Data}/snapshots/{safety}/data/row")).Trim());
+        Assert.Equal("new", (await On(Node1, "cat", $"{PoolOf(Node1)}/volumes/{_data}/snapshots/s-{safety}/data/row")).Trim());
     }
 
     private async Task<string> Stage(string operation) => (await lab.Json(HttpMethod.Get, $"/api/v1/operations/{operation}"))!["stage"]!.GetValue<string>();
