@@ -28,6 +28,8 @@ command -v dpkg-query >/dev/null || fail "this is not Debian: install docker, bt
 # busybox-static: the containers of the tests are made of it.
 for name in btrfs-progs e2fsprogs busybox-static debootstrap iproute2 iptables nftables util-linux procps ca-certificates git; do package "$name"; done
 program dockerd docker.io
+# For the tests and the lab. Where the kernel's own ZFS is in use, its programs stay: the two exclude each other.
+installed zfsutils-linux || program zfs-fuse zfs-fuse
 program curl curl
 program jq jq
 program node nodejs

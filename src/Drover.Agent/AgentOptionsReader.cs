@@ -29,8 +29,8 @@ public static class AgentOptionsReader
           --control URL          control plane, https://IP:4524
           --address IP           IPv4 that other nodes reach
           --certificates DIR     the node's identity, default STATE/identity
-          --pool DIR             mount point of the btrfs pool, or the folder of the directory driver (required)
-          --volume-driver NAME   btrfs (default), or directory: any filesystem, slower
+          --pool DIR             mount point of the btrfs pool or of a ZFS dataset, or the folder of the directory driver (required)
+          --volume-driver NAME   btrfs (default), zfs, or directory: any filesystem, slower
           --hostname NAME        shown in APIs and matched by the `hostname` constraint; default: the node's name
           --transfer-port PORT   where bulk data comes in, default 4525
           --transfer-limit RATE  what all moves out of this node may take together, such as 50MB/s; default: no limit

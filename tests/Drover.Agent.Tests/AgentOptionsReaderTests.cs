@@ -21,6 +21,7 @@ public sealed class AgentOptionsReaderTests
     {
         Assert.Equal("btrfs", Read(Enough).VolumeDriver);
         Assert.Equal("directory", Read([.. Enough, "--volume-driver", "directory"]).VolumeDriver);
+        Assert.Equal("zfs", Read([.. Enough, "--volume-driver", "zfs"]).VolumeDriver);
     }
 
     [Fact]

@@ -21,6 +21,13 @@ internal static class Mounts
         File.ReadLines("/proc/self/mountinfo").Select(line => line.Split(' ', 7)).LastOrDefault(words => words.Length > 5 && words[4] == Escaped(path)) is { } found
         && found[5].Split(',').Contains("ro");
 
+    /// <summary>Kind and source of what is mounted there last, as `zfs` and `tank/drover`; null when nothing is.</summary>
+    public static (string Kind, string Source)? FilesystemAt(string path)
+    {
+        var line = File.ReadLines("/proc/self/mountinfo").LastOrDefault(l => l.Split(' ', 6) is { Length: 6 } words && words[4] == Escaped(path));
+        return line?[(line.IndexOf(" - ", StringComparison.Ordinal) + 3)..].Split(' ') is [var kind, var source, ..] ? (kind, source.Replace("\\040", " ", StringComparison.Ordinal)) : null;
+    }
+
     /// <summary>Whether just this data is mounted there.</summary>
     public static bool Shows(string path, string live) => IsMounted(path) && Native.PlaceOf(path) is { } place && place == Native.PlaceOf(live);
 

@@ -23,6 +23,17 @@ internal static class Namespaces
         return showing;
     }
 
+    /// <summary>Those in which anything of the filesystem with this device number is mounted.</summary>
+    public static IReadOnlySet<string> Showing(ulong device)
+    {
+        var filesystem = $"{device >> 32}:{device & uint.MaxValue}";
+        var seen = new HashSet<string>();
+        var showing = new HashSet<string>();
+        foreach (var process in Directory.EnumerateDirectories("/proc"))
+            if (char.IsAsciiDigit(process[^1]) && Of(process) is { } name && seen.Add(name) && Lines(process + "/mountinfo").Any(w => w[2] == filesystem)) showing.Add(name);
+        return showing;
+    }
+
     /// <summary>Null when the process is gone.</summary>
     public static string? Of(string process)
     {

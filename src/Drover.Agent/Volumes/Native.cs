@@ -57,6 +57,10 @@ internal static partial class Native
     public static int SetMountReadOnly(string target, bool isReadOnly) =>
         Mount(null, target, null, MountBind | MountRemount | MountNoSuid | MountNoDevices | (isReadOnly ? MountReadOnly : 0), 0) == 0 ? 0 : Marshal.GetLastPInvokeError();
 
+    /// <summary>All that is mounted of this filesystem, in every namespace. Zero, or the error number: busy while anybody has a file open for writing.</summary>
+    public static int SetFilesystemReadOnly(string target, bool isReadOnly) =>
+        Mount(null, target, null, MountRemount | (isReadOnly ? MountReadOnly : 0), 0) == 0 ? 0 : Marshal.GetLastPInvokeError();
+
     /// <summary>Zero, or the error number.</summary>
     public static int Unmount(string target) => Unmount2(target, 0) == 0 ? 0 : Marshal.GetLastPInvokeError();
 

@@ -44,6 +44,12 @@ public readonly record struct StreamFormat(string Name)
     /// <summary>`btrfs send --proto 2`.</summary>
     public static readonly StreamFormat BtrfsSend1 = new("btrfs-send-1");
 
+    /// <summary>`zfs send`, in pieces with hashes: <see cref="Zfs.ZfsStream"/>. Every version of ZFS reads it.</summary>
+    public static readonly StreamFormat ZfsSend1 = new("zfs-send-1");
+
+    /// <summary>`zfs send -L -c`: large and compressed blocks go as they lie on disk.</summary>
+    public static readonly StreamFormat ZfsSend2 = new("zfs-send-2");
+
     /// <summary>A tree of files, written by us: docs/tree-1.md.</summary>
     public static readonly StreamFormat Tree1 = new("tree-1");
 
