@@ -200,8 +200,13 @@ public abstract partial class VolumeDriverSuite
         const int smallest = 128;
         var full = await AddPool(smallest);
         await Begin(A);
-        await Take(A, "little", 1);
-        await Copy(A, full, "little");
+        var formats = A.Driver.Abilities.Formats.Intersect(full.Driver.Abilities.Formats).ToList();
+        foreach (var format in formats)
+        {
+            await Take(A, $"little-{format}", 1);
+            await Copy(A, full, $"little-{format}", null, format);
+        }
+        var little = await SnapshotsOf(full);
         var chance = new Random(1);
         for (var i = 0; i < 10; i++)
         {
@@ -210,17 +215,18 @@ public abstract partial class VolumeDriverSuite
             A.Write(Db, $"noise{i}", noise);
         }
         await Take(A, "much", 1);
-        foreach (var format in A.Driver.Abilities.Formats.Intersect(full.Driver.Abilities.Formats))
+        Assert.Equal(formats.Count, little.Length);
+        foreach (var format in formats)
         {
-            var stream = await StreamOf(A, "much", "little", format);
-            var failed = await Assert.ThrowsAsync<IOException>(() => Receive(full, stream, "much", "little", format));
+            var stream = await StreamOf(A, "much", $"little-{format}", format);
+            var failed = await Assert.ThrowsAsync<IOException>(() => Receive(full, stream, "much", $"little-{format}", format));
             Assert.Contains("full", failed.Message, StringComparison.Ordinal);
-            Assert.Equal(["little"], await SnapshotsOf(full));
+            Assert.Equal(little, await SnapshotsOf(full));
         }
         await full.Restart();
         await full.Driver.Recover(default);
-        Assert.Equal(["little"], await SnapshotsOf(full));
-        IsDone(await full.Driver.Promote(Db, Snap("little"), At(2), default));
+        Assert.Equal(little, await SnapshotsOf(full));
+        IsDone(await full.Driver.Promote(Db, Snap(little[0]), At(2), default));
         IsDone(await full.Driver.Mount(Db, At(2), default));
         full.Write(Db, "room again", new byte[1 << 20]);
     }

@@ -148,14 +148,14 @@ internal static class Pools
 {
     public static async Task<IPoolBench> Of(string kind)
     {
-        IPoolBench pool = kind == "btrfs" ? await LoopPool.Make() : await FolderPool.Make();
+        IPoolBench pool = kind switch { "btrfs" => await LoopPool.Make(), "zfs" => await ZfsPool.Make(), _ => await FolderPool.Make() };
         await pool.Driver.Recover(default);
         return pool;
     }
 
-    public static string FolderOf(IPoolBench pool) => pool is LoopPool loop ? loop.Pool : ((FolderPool)pool).Pool;
+    public static string FolderOf(IPoolBench pool) => pool switch { LoopPool loop => loop.Pool, ZfsPool zfs => zfs.Pool, _ => ((FolderPool)pool).Pool };
 
-    public static string MountOf(IPoolBench pool, VolumeName volume) => Path.Combine(pool is LoopPool loop ? loop.MountRoot : ((FolderPool)pool).MountRoot, volume.Value);
+    public static string MountOf(IPoolBench pool, VolumeName volume) => Path.Combine(pool switch { LoopPool loop => loop.MountRoot, ZfsPool zfs => zfs.MountRoot, _ => ((FolderPool)pool).MountRoot }, volume.Value);
 }
 
 /// <summary>Writes records as asked, right in every hash.</summary>

@@ -44,7 +44,7 @@ public sealed class ZfsDaemon : IAsyncDisposable
               mount -t tmpfs none $d
             done
             echo ready
-            exec env LD_PRELOAD="$1" zfs-fuse --no-daemon --no-kstat-mount -m 32 -p /run/zfs/pid >/dev/null 2>&1
+            exec env LD_PRELOAD="$1" zfs-fuse --no-daemon --no-kstat-mount --enable-xattr -m 32 -p /run/zfs/pid >/dev/null 2>&1
             """;
         var start = new System.Diagnostics.ProcessStartInfo("unshare", ["-m", "--propagation", "unchanged", "sh", "-c", script, "sh", await s_noSync.Value]) { RedirectStandardOutput = true, RedirectStandardError = true };
         var process = System.Diagnostics.Process.Start(start)!;

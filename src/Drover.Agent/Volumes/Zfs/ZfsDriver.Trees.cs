@@ -42,8 +42,10 @@ public sealed partial class ZfsDriver
             {
                 driver._used[places.View(id)] = true;
                 ZfsPlaces.MakeMountPoint(view.Path);
-                await driver.Clone(snapshot, places.View(id), "-o", "readonly=on", "-o", "canmount=noauto", "-o", $"mountpoint={view.Path}");
-                return await driver.Show(places.View(id), view.Path) is { } hidden ? throw new IOException(hidden.Message) : view;
+                await driver.Clone(snapshot, places.View(id), "-o", "canmount=noauto", "-o", $"mountpoint={view.Path}");
+                if (await driver.Show(places.View(id), view.Path) is { } hidden) throw new IOException(hidden.Message);
+                // Not by the dataset's own flag: with that, zfs-fuse shows no extended attributes.
+                return Native.SetFilesystemReadOnly(view.Path, true) is not 0 and var error ? throw Native.Failed("make read-only", view.Path, error) : view;
             }
             catch
             {
