@@ -58,7 +58,7 @@ public sealed class AgentOptionsReaderTests
     [InlineData("'9000-7000' is no range", "--ports", "80-81,9000-7000")]
     [InlineData("NAME=VALUE", "--attribute", "ssd")]
     [InlineData("absolute path", "--mount-root", "flocker")]
-    [InlineData("this agent has btrfs, directory", "--volume-driver", "tape")]
+    [InlineData("this agent has btrfs, zfs, directory", "--volume-driver", "tape")]
     public void A_wrong_value_is_refused_with_the_remedy(string words, params string[] more) =>
         Assert.Contains(words, Assert.Throws<OptionsInvalid>(() => Read([.. Enough, .. more])).Message, StringComparison.Ordinal);
 
