@@ -38,6 +38,7 @@ public sealed class LabPlanTests
     [Theory]
     [InlineData("", "btrfs", "btrfs")]
     [InlineData("node2=directory", "btrfs", "directory")]
+    [InlineData("node2=zfs,node1=directory", "directory", "zfs")]
     [InlineData("directory", "directory", "directory")]
     [InlineData("directory,node1=btrfs", "btrfs", "directory")]
     public void Each_node_has_the_volume_driver_it_was_given(string drivers, params string[] expected) =>

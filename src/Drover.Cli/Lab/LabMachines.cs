@@ -13,13 +13,13 @@ public sealed class LabMachines(HostPrograms programs, LabLayout layout)
         await programs.Require("mount", ["-n", "--make-private", layout.Namespaces], cancel);
     }
 
-    /// <summary>A sparse file with an empty filesystem: btrfs, or ext4 for folders. Made aside and renamed: a file under the final name is always whole.</summary>
+    /// <summary>A sparse file with an empty filesystem: btrfs, or ext4 for folders; for ZFS the file alone, <see cref="LabZfs"/> makes the pool. Made aside and renamed: a file under the final name is always whole.</summary>
     public async Task MakePool(LabPlan plan, LabNode node, CancellationToken cancel)
     {
         var file = layout.PoolFile(node.Name);
         if (File.Exists(file)) return;
         await programs.Require("truncate", ["-s", string.Create(CultureInfo.InvariantCulture, $"{plan.PoolGiB}G"), file + ".new"], cancel);
-        await programs.Require($"mkfs.{FilesystemOf(node)}", ["-q", FilesystemOf(node) == "btrfs" ? "-f" : "-F", "-L", $"{plan.Name}-{node.Name}", file + ".new"], cancel);
+        if (node.VolumeDriver != LabPlan.Zfs) await programs.Require($"mkfs.{FilesystemOf(node)}", ["-q", FilesystemOf(node) == "btrfs" ? "-f" : "-F", "-L", $"{plan.Name}-{node.Name}", file + ".new"], cancel);
         File.Move(file + ".new", file);
     }
 
@@ -38,6 +38,7 @@ public sealed class LabMachines(HostPrograms programs, LabLayout layout)
         await LetGoOfOthers(node, cancel);
         foreach (var folder in LabLayout.Covered)
             if (!await IsMounted(node, folder, cancel)) await Mount(node, ["-t", "tmpfs", "-o", "mode=755,size=64m", "drover-lab", folder], cancel);
+        if (machine.VolumeDriver == LabPlan.Zfs) return;
         Directory.CreateDirectory(layout.Pool(node));
         // The loop device frees itself when the last mount of it goes, however that comes about.
         await Mount(node, ["-t", FilesystemOf(machine), "-o", "loop", layout.PoolFile(node), layout.Pool(node)], cancel);

@@ -12,7 +12,7 @@ public sealed record LabPlan(string Name, string Subnet, int PoolGiB, IReadOnlyL
 
     public const int DefaultLease = 60;
     public const string DefaultName = "lab", DefaultSubnet = "172.16.255.0/24", Master = "master";
-    public const string Btrfs = "btrfs", Directory = "directory";
+    public const string Btrfs = "btrfs", Zfs = "zfs", Directory = "directory";
     public const int DefaultPoolGiB = 20, MostNodes = 32;
     private const int HostNumber = 1, MasterNumber = 250;
 
@@ -40,7 +40,7 @@ public sealed record LabPlan(string Name, string Subnet, int PoolGiB, IReadOnlyL
     }
 
     /// <summary>Each node's volume driver.</summary>
-    /// <param name="drivers">`node2=directory,node3=directory`, or `directory` for all; empty: btrfs.</param>
+    /// <param name="drivers">`node2=zfs,node3=directory`, or `directory` for all; empty: btrfs.</param>
     public LabPlan WithDrivers(string drivers)
     {
         var plan = this;
@@ -48,7 +48,7 @@ public sealed record LabPlan(string Name, string Subnet, int PoolGiB, IReadOnlyL
         {
             var equals = part.IndexOf('=', StringComparison.Ordinal);
             var (node, driver) = (equals < 0 ? null : part[..equals], part[(equals + 1)..]);
-            if (driver is not (Btrfs or Directory)) throw new LabException($"--volume-driver '{part}': there are {Btrfs} and {Directory}; write it as node2={Directory}");
+            if (driver is not (Btrfs or Zfs or Directory)) throw new LabException($"--volume-driver '{part}': there are {Btrfs}, {Zfs} and {Directory}; write it as node2={Directory}");
             if (node is not null && Nodes.All(n => n.Name != node)) throw new LabException($"--volume-driver '{part}': this lab has no '{node}'; it has {string.Join(", ", Nodes.Select(n => n.Name))}");
             plan = plan with { Nodes = [.. plan.Nodes.Select(n => node is null || n.Name == node ? n with { VolumeDriver = driver } : n)] };
         }

@@ -63,6 +63,7 @@ public sealed class LabUp(HostPrograms programs, LabLayout layout, LabProgress p
     {
         await _machines.MakePool(plan, node, cancel);
         await _machines.MakeMounts(node, cancel);
+        if (node.VolumeDriver == LabPlan.Zfs) await new LabZfs(programs, layout, _cgroups, progress).Ensure(node.Name, cancel);
         if (await Begin(plan, node.Name, LabDaemons.Dockerd, cancel))
         {
             await Await(plan, node.Name, LabDaemons.Dockerd, "to answer", async () => (await Docker(node.Name, ["version"], cancel)).Ok, cancel);

@@ -12,7 +12,7 @@ internal static class UpCommand
         var attributes = new Option<string>("--attributes") { Description = "node2=disk:ssd,rack:b,node1=disk:spinning (default: odd nodes disk:spinning, even ones disk:ssd)" };
         var subnet = new Option<string>("--subnet") { Description = $"The lab's network (default {LabPlan.DefaultSubnet})" };
         var pool = new Option<string>("--pool-size") { Description = $"Size of each node's volume pool, like 8GiB; takes disk space only as it fills (default {LabPlan.DefaultPoolGiB}GiB)" };
-        var drivers = new Option<string>("--volume-driver") { Description = "node2=directory,node3=directory, or directory for all (default btrfs)" };
+        var drivers = new Option<string>("--volume-driver") { Description = "node2=zfs,node3=directory, or directory for all (default btrfs)" };
         var lease = new Option<int?>("--lease") { Description = $"Seconds that a node may write its volumes without hearing from the control plane, 5 to 3600 (default {LabPlan.DefaultLease})" };
         var command = new Command("up", "Make the lab, or start again what is missing of it") { name, nodes, attributes, subnet, pool, drivers, lease };
         command.Does(async (parsed, cancel) =>
