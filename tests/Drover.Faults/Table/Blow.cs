@@ -64,8 +64,8 @@ public sealed class Blow(FaultLab lab, string source, string target)
     /// <summary>Where a program sends and receives, that is killed; where the agent does it itself, its stream dies as it would then.</summary>
     private void KillOrArm(string node, string bend)
     {
-        if (lab.KindOf(node).Program is { } program) lab.Signal(node, program, Kill);
-        else lab.Points.Arm(node, bend, "on");
+        // Where the agent does it itself there is no program: always on folders, and with a last difference on btrfs.
+        if (lab.KindOf(node).Program is not { } program || !lab.Signal(node, program, Kill)) lab.Points.Arm(node, bend, "on");
     }
 
     /// <summary>When a fault that was only switched on has struck; null: it struck when it was done, or has not yet.</summary>
