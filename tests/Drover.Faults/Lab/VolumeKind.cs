@@ -8,7 +8,7 @@ namespace Drover.Faults.Lab;
 public sealed record VolumeKind(string Name, string? Program)
 {
     /// <summary>All that the table runs on.</summary>
-    public static readonly IReadOnlyList<VolumeKind> All = [new(LabPlan.Btrfs, "btrfs"), new(LabPlan.Directory, null)];
+    public static readonly IReadOnlyList<VolumeKind> All = [new(LabPlan.Btrfs, "btrfs"), new(LabPlan.Directory, null), new(LabPlan.Zfs, "zfs")];
 
     public static VolumeKind Named(string name) => All.FirstOrDefault(k => k.Name == name) ?? throw new FormatException($"--drivers {name}: there are {string.Join(", ", All.Select(k => k.Name))}");
 
