@@ -46,7 +46,7 @@ public static class Program
         var broken = words.Value("--broken") is { } name ? Broken.All.FirstOrDefault(b => b.Name == name) ?? throw new FormatException($"--broken {name}: say epoch, verify or retire") : null;
         var drivers = words.Value("--drivers") ?? words.Value("--volume-driver");
         var first = drivers ?? VolumeKind.All[0].Name;
-        IReadOnlyList<Bed> beds = words.Flag("--short") ? [new(first, Combo.Short())] : broken is not null ? [new(first, broken.Combos)] : drivers is not null ? [new(drivers, Combo.Data())] : Bed.Usual();
+        IReadOnlyList<Bed> beds = words.Flag("--short") ? [new(first, Combo.Short())] : broken is not null ? [new(first, broken.Combos)] : drivers is not null ? [new(drivers, VolumeKind.All.FirstOrDefault(k => drivers.Contains(k.Name, StringComparison.Ordinal) && !k.CanBeFilled) is { } kind ? Combo.DataOn(kind) : Combo.Data())] : Bed.Usual();
         if (words.Value("--only") is { } only) beds = [new(first, Only(only))];
         VolumeKind.ForNodes(first, Nodes);
         var seed = words.Number("--seed") ?? 1;

@@ -22,6 +22,9 @@ public sealed record VolumeKind(string Name, string? Program)
             : throw new FormatException($"--drivers {drivers}: give one, or {nodes}");
     }
 
+    /// <summary>Whether a test can take all of a pool's room at once. ZFS knows no fallocate.</summary>
+    public bool CanBeFilled => Name != LabPlan.Zfs;
+
     /// <summary>What root can still take: folders lie on a file system that keeps a part back for root.</summary>
     public long Left(DriveInfo pool) => Name == LabPlan.Btrfs ? pool.AvailableFreeSpace : pool.TotalFreeSpace;
 

@@ -1,4 +1,5 @@
 using Drover.Core.Moves;
+using Drover.Faults.Lab;
 
 namespace Drover.Faults.Table;
 
@@ -76,6 +77,9 @@ public sealed record Combo(MoveState Step, Fault Fault)
         .. Of(MoveState.Starting, Fault.KillTarget, Fault.TargetFull),
         .. Of(MoveState.Retiring, Fault.KillSource, Fault.SourceFull),
     ];
+
+    /// <summary>The same, as far as it can be done to such a pool.</summary>
+    public static IReadOnlyList<Combo> DataOn(VolumeKind kind) => [.. Data().Where(c => kind.CanBeFilled || c.Fault is not (Fault.TargetFull or Fault.SourceFull))];
 
     /// <summary>Faults that do not pass by themselves, before the commit: the move is undone, or goes on without what has failed.</summary>
     public static IReadOnlyList<Combo> Staying() =>

@@ -23,7 +23,7 @@ public sealed record Broken(string Name, IReadOnlyList<Hold> Bends, IReadOnlyLis
 public sealed record Bed(string Drivers, IReadOnlyList<Combo> Combos)
 {
     /// <summary>Everything on the first driver; on each other one what strikes the data.</summary>
-    public static IReadOnlyList<Bed> Usual() => [.. VolumeKind.All.Select((kind, i) => new Bed(kind.Name, i == 0 ? Combo.Whole() : Combo.Data()))];
+    public static IReadOnlyList<Bed> Usual() => [.. VolumeKind.All.Select((kind, i) => new Bed(kind.Name, i == 0 ? Combo.Whole() : Combo.DataOn(kind)))];
 }
 
 /// <summary>Runs combos in a lab of two nodes, which is made anew for each bed, and when it did not come back clean.</summary>
