@@ -8,14 +8,19 @@ namespace Drover.Agent.Transfers;
 /// </summary>
 internal sealed class Doorway(int most, int mostOfOne, TimeSpan patience, TimeProvider time)
 {
+    /// <summary>An agent of the cluster dials before it seals and takes its snapshots, several volumes at once: it is given the time that takes.</summary>
+    public static readonly TimeSpan PatienceWithKnown = TimeSpan.FromMinutes(2);
+    private const int MostKnown = 256;
     private readonly Lock _gate = new();
     /// <summary>The longest waiting first.</summary>
     private readonly List<Visit> _visits = [];
+    /// <summary>Those that have shown a certificate of this cluster, the longest waiting first.</summary>
+    private readonly List<Visit> _known = [];
     private static readonly TimeSpan BetweenWords = TimeSpan.FromSeconds(10);
     private long? _told;
     private int _untold;
 
-    public int Count { get { lock (_gate) return _visits.Count; } }
+    public int Count { get { lock (_gate) return _visits.Count + _known.Count; } }
 
     public Visit Enter(IPAddress from, CancellationToken cancel)
     {
@@ -39,6 +44,18 @@ internal sealed class Doorway(int most, int mostOfOne, TimeSpan patience, TimePr
         // Of the address that has most: few of many addresses do not push out one of another.
         var greediest = _visits.CountBy(v => v.From).MaxBy(of => of.Value).Key;
         return _visits.First(v => v.From.Equals(greediest));
+    }
+
+    private void Recognised(Visit visit)
+    {
+        Visit? goes = null;
+        lock (_gate)
+        {
+            if (!_visits.Remove(visit)) return;
+            if (_known.Count >= MostKnown) _known.Remove(goes = _known[0]);
+            _known.Add(visit);
+        }
+        goes?.SendAway();
     }
 
     /// <summary>Whether a stranger's failure may be written down: one in ten seconds, so that the log is not his to fill.</summary>
@@ -76,6 +93,14 @@ internal sealed class Doorway(int most, int mostOfOne, TimeSpan patience, TimePr
         /// <summary>What a visit that came to nothing is called in the log.</summary>
         public string Why => _sentAway ? "it stood at the door while too many others came" : "it did not say in time who it is and what it brings";
 
+        /// <summary>It has shown a certificate of this cluster: it stands in nobody's way, and need not hurry so.</summary>
+        public void Recognise()
+        {
+            try { _limit.CancelAfter(PatienceWithKnown); }
+            catch (ObjectDisposedException) { return; }
+            _door.Recognised(this);
+        }
+
         public void SendAway()
         {
             _sentAway = true;
@@ -87,7 +112,7 @@ internal sealed class Doorway(int most, int mostOfOne, TimeSpan patience, TimePr
         public void Dispose()
         {
             _left = true;
-            lock (_door._gate) _door._visits.Remove(this);
+            lock (_door._gate) if (!_door._visits.Remove(this)) _door._known.Remove(this);
             _both.Dispose();
             _limit.Dispose();
         }

@@ -113,7 +113,7 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
             await Say(refused, cancel);
             return;
         }
-        if (here?.Snapshots.FirstOrDefault(s => s.Name.Value == hello.Snapshot) is { } known) { await AlreadyHere(volume, known.Identity, cancel); return; }
+        if (here?.Snapshots.FirstOrDefault(s => s.Name.Value == hello.Snapshot) is { } known) { await AlreadyHere(volume, known.Identity, hello.Resume, cancel); return; }
         // It waited when the ticket was looked at, and does not any more.
         if (parked is null && admission.Again) { await Reject(TicketDesk.UsedBefore, hello, cancel); return; }
         var usable = hello.Base is not null && (here?.Snapshots.Any(s => s.Name.Value == hello.Base && s.Identity == hello.BaseIdentity) ?? false);
@@ -138,10 +138,11 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
         return reception;
     }
 
-    private async Task AlreadyHere(VolumeName volume, string identity, CancellationToken cancel)
+    private async Task AlreadyHere(VolumeName volume, string identity, bool beats, CancellationToken cancel)
     {
         var began = parts.Time.GetTimestamp();
-        await _driver.Sync(cancel);
+        // A disk that takes long is no link that is cut.
+        await using (beats ? Beating.Begin(channel, parts.Time, cancel) : null) await _driver.Sync(cancel);
         await Say(new Complete(identity, 0, (long)parts.Time.GetElapsedTime(began).TotalMicroseconds), cancel);
         // One that is at its end only now is let come to it.
         await _receptions.Drop(volume, new IOException("the snapshot is here already"));
@@ -172,9 +173,9 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
                     reception = Begin(hello, admission, reception.Base is not null);
                 }
                 arrived = await (await ReadData(reception, cancel)).WaitAsync(cancel);
+                // Before the sender may stop the app: afterwards it would stand in the way of the last round.
+                if (!hello.Urgent) await PrepareNext(hello);
             }
-            // Before the sender may stop the app: afterwards it would stand in the way of the last round.
-            if (!hello.Urgent) await PrepareNext(hello);
             await Say(new Complete(arrived.Snapshot.Identity, arrived.ReceiveUs, arrived.SyncUs), cancel);
             // A word that was written is not one that was heard: until the sender says so, it may ask again with the same ticket.
             if (hello.Resume && (await channel.ReadHeader(cancel)).Type != FrameType.Done) throw new LinkBroken(new InvalidDataException("the sender did not confirm the end"));

@@ -106,7 +106,8 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
         for (; header.Type == FrameType.Wait; header = await _channel.ReadHeader(cancel))
         {
             var wait = FrameChannel.Parse(await _channel.ReadMessage(header, cancel), TransferJson.Default.Wait);
-            what.Say($"node {what.Round.TargetNode} has no place yet: {new QueuePlace(wait.Place, wait.Running, wait.Limit)}");
+            // One of limit zero only says that it is there.
+            if (wait.Limit > 0) what.Say($"node {what.Round.TargetNode} has no place yet: {new QueuePlace(wait.Place, wait.Running, wait.Limit)}");
         }
         if (header.Type != FrameType.Accept) return new(what.Stream?.Length ?? 0, (await Ending(header, what, cancel) ?? throw Unexpected(header)).SyncUs);
         var accept = FrameChannel.Parse(await _channel.ReadMessage(header, cancel), TransferJson.Default.Accept);

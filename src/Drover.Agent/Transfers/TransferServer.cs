@@ -21,10 +21,10 @@ public interface IArrivals
 public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, TicketKey key, IObservations observations, TimeProvider time, ILogger<TransferServer> log, TransferLimits? nodeLimits = null)
     : BackgroundService, IArrivals
 {
-    private const int MostTransfers = 32, MostParked = 8, MostAtDoor = 64, MostAtDoorOfOne = 16;
+    private const int MostTransfers = 32, MostParked = 8, MostAtDoor = 256, MostAtDoorOfOne = 64;
     /// <summary>How long what arrived is kept for its sender to come back after the connection broke.</summary>
     public static readonly TimeSpan ParkFor = TimeSpan.FromSeconds(120);
-    /// <summary>How long a connection may take to show its certificate, its greeting and its ticket.</summary>
+    /// <summary>How long a connection may take to show its certificate.</summary>
     public static readonly TimeSpan GreetingTime = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AcceptAgain = TimeSpan.FromSeconds(1);
     private readonly ClusterIdentity _identity = new(options.Certificates);
@@ -109,6 +109,7 @@ public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, T
             await using var tls = new SslStream(new WideStream(stream));
             await tls.AuthenticateAsServerAsync(_identity.Server(), visit.Ended);
             var peer = ClusterIdentity.NameOf(tls.RemoteCertificate) ?? throw new AuthenticationException("no certificate");
+            visit.Recognise();
             using var channel = new FrameChannel(tls);
             await new IncomingTransfer(channel, peer, _parts).Run(visit, stopping);
             await tls.ShutdownAsync();

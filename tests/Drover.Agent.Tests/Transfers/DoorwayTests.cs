@@ -14,7 +14,7 @@ public sealed class DoorwayTests
 
     // The limit is there only so that a server that lets nobody in any more is a failure and not a silence.
     [Theory(Timeout = 60_000)]
-    [InlineData(1, 40), InlineData(1, 200), InlineData(25, 8)]
+    [InlineData(1, 100), InlineData(1, 300), InlineData(25, 16)]
     public async Task A_move_passes_silent_connections_however_many(int addresses, int each)
     {
         await using var pair = await TransferPair.Open(new FakeTimeProvider(TimeProvider.System.GetUtcNow()));
@@ -22,7 +22,7 @@ public sealed class DoorwayTests
         for (var a = 1; a <= addresses; a++) await silent.Open(pair.Port, each, $"127.0.0.{a}");
         await pair.Send(pair.Round("s1"), TestContext.Current.CancellationToken);
         Assert.Equal(["s1"], await pair.Arrived());
-        Assert.InRange(pair.Server.Door.Count, 1, 64);
+        Assert.InRange(pair.Server.Door.Count, 1, 256);
     }
 
     [Fact(Timeout = 60_000)]
@@ -47,8 +47,14 @@ public sealed class DoorwayTests
         await using var mute = new SslStream(await Wire.Dial("127.0.0.1", pair.Port, urgent: false, default));
         await mute.AuthenticateAsClientAsync(new ClusterIdentity(pair.Cluster.Of("node1")).Client("node2"), TestContext.Current.CancellationToken);
         Assert.Equal(1, pair.Server.Door.Count);
-        time.Advance(TransferServer.GreetingTime);
-        Assert.Equal(0, await mute.ReadAsync(new byte[1], TestContext.Current.CancellationToken));
+        var closed = mute.ReadAsync(new byte[1], TestContext.Current.CancellationToken).AsTask();
+        // Its side may be done before the server has looked at the certificate, and the time counts from then.
+        while (!closed.IsCompleted)
+        {
+            time.Advance(Doorway.PatienceWithKnown);
+            await Task.Yield();
+        }
+        Assert.Equal(0, await closed);
     }
 
     [Fact]
@@ -95,5 +101,22 @@ public sealed class DoorwayTests
         time.Advance(TimeSpan.FromSeconds(10));
         Assert.True(door.MayTell(out var untold));
         Assert.Equal(2, untold);
+    }
+
+    [Fact]
+    public void Who_is_known_has_time_and_is_pushed_out_by_no_stranger()
+    {
+        var time = new FakeTimeProvider();
+        var door = new Doorway(most: 2, mostOfOne: 1, TimeSpan.FromSeconds(5), time);
+        using var known = door.Enter(IPAddress.Loopback, default);
+        known.Recognise();
+        using var stranger = door.Enter(IPAddress.Loopback, default);
+        using var another = door.Enter(IPAddress.Loopback, default);
+        Assert.True(stranger.Ended.IsCancellationRequested);
+        time.Advance(TimeSpan.FromSeconds(60));
+        Assert.False(known.Ended.IsCancellationRequested);
+        Assert.True(another.Ended.IsCancellationRequested);
+        time.Advance(Doorway.PatienceWithKnown);
+        Assert.True(known.Ended.IsCancellationRequested);
     }
 }
