@@ -58,11 +58,11 @@ public sealed class NodeTrust(TrustBook book, Authorities authorities, AuditLog 
     /// <summary>Its identity goes first, so that it cannot come back while the cluster forgets it.</summary>
     public async Task<RemovalOutcome> Remove(NodeId node, bool acceptLoss, CancellationToken cancel)
     {
-        var asked = NodeRemoval.Decide(cluster.Current, node, leases.Left(node), acceptLoss).Outcome;
+        var asked = NodeRemoval.Decide(cluster.Current, node, leases.Left(node), acceptLoss, time.GetUtcNow()).Outcome;
         if (asked is not RemovalOutcome.Removed) return asked;
         // Revoked before, by hand or by a try that was cut short, is as good.
         await Revoke(node.Value, cancel);
-        return await leases.DecideWithout(node, (state, left) => NodeRemoval.Decide(state, node, left, acceptLoss), cancel);
+        return await leases.DecideWithout(node, (state, left) => NodeRemoval.Decide(state, node, left, acceptLoss, time.GetUtcNow()), cancel);
     }
 
     public TrustNews News()

@@ -20,7 +20,7 @@ public sealed class VolumeDriver(ICluster cluster, IAgentConnections agents, ICh
     private static readonly TimeSpan StoreRetry = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<OperationId, bool> _driven = new();
-    private readonly Dictionary<OperationId, (NodeId Node, CancellationTokenSource Over)> _waiting = [];
+    private readonly Dictionary<OperationId, (VolumeOperation Seen, NodeId Node, CancellationTokenSource Over)> _waiting = [];
     // Presence is not stored: who is not seen yet may just have had no time to come back.
     private readonly DateTimeOffset _knownSince = time.GetUtcNow();
 
@@ -34,7 +34,7 @@ public sealed class VolumeDriver(ICluster cluster, IAgentConnections agents, ICh
             await foreach (var commit in commits)
             {
                 TakeUp(commit.After, tasks, stoppingToken);
-                if (!ReferenceEquals(commit.Before.Presence, commit.After.Presence)) Look();
+                if (!ReferenceEquals(commit.Before.Presence, commit.After.Presence) || !ReferenceEquals(commit.Before.Operations, commit.After.Operations)) Look();
             }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
@@ -106,11 +106,8 @@ public sealed class VolumeDriver(ICluster cluster, IAgentConnections agents, ICh
         var dropsStandby = operation is { Verb: VolumeVerb.Prune, Stage: VolumeStage.Dropping };
         using var over = new CancellationTokenSource(dropsStandby ? WordHolds : Timeout.InfiniteTimeSpan, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(over.Token, cancel);
-        if (VolumeMachine.MayGiveUp(operation))
-        {
-            lock (_waiting) _waiting[operation.Id] = (step.Node, over);
-            Look();
-        }
+        lock (_waiting) _waiting[operation.Id] = (operation, step.Node, over);
+        Look();
         try
         {
             return VolumeOrders.Came(await agents.Run(step.Node, VolumeOrders.Of(state, operation, step, chance.NewGuid()), null, either.Token));
@@ -125,15 +122,17 @@ public sealed class VolumeDriver(ICluster cluster, IAgentConnections agents, ICh
         }
     }
 
-    /// <summary>Sets for each step that waits when its node will have been away for too long.</summary>
+    /// <summary>Lets go of each step that nobody waits for any more (its node was removed, or a standby was promoted), and sets for each that waits when its node will have been away for too long.</summary>
     private void Look()
     {
         lock (_waiting)
         {
             var state = cluster.Current;
-            foreach (var (node, over) in _waiting.Values.ToList())
+            foreach (var (seen, node, over) in _waiting.Values.ToList())
             {
                 if (over.IsCancellationRequested) continue;
+                if (!VolumeMachine.StandsWhere(state, seen)) { _ = over.CancelAsync(); continue; }
+                if (!VolumeMachine.MayGiveUp(seen)) continue;
                 if (MoveWatch.AwaySince(state, node, _knownSince) is not { } since) over.CancelAfter(Timeout.InfiniteTimeSpan);
                 else if (since + Patience - time.GetUtcNow() is var left && left > TimeSpan.Zero) over.CancelAfter(left);
                 else _ = over.CancelAsync();

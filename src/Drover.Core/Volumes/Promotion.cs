@@ -73,7 +73,7 @@ public static class Promotion
         if (volume.Primary != primary) return new(PromotionFault.NotNow, "volume", $"volume '{wish.Volume}' has just changed its primary", "look with: drover volumes");
         if (primary == wish.To) return new(PromotionFault.NotNow, "to", $"volume '{wish.Volume}' is on '{wish.To}' already, at epoch {volume.Epoch}", "nothing is to be done");
         if (state.OpenMoveOf(wish.Volume) is { } move) return new(PromotionFault.NotNow, "volume", $"move {move.Id} of volume '{wish.Volume}' is {move.State}", "wait for its end; it is undone when a node stays away");
-        if (state.OpenOperationOf(wish.Volume) is { } work && work.ChangesOwnership && !WaitsForLost(state, work, primary))
+        if (state.OpenOperationOf(wish.Volume) is { } work && work.ChangesOwnershipOf(wish.Volume) && !WaitsForLost(state, work, primary))
             return new(PromotionFault.NotNow, "volume", $"{work.Named} of volume '{wish.Volume}' is under way", $"wait for its end: drover volume show {wish.Volume}");
         if (volume.DeletedAt is not null) return new(PromotionFault.Impossible, "volume", $"volume '{wish.Volume}' was deleted", $"give it back first: drover volume undelete {wish.Volume}");
         if (state.IsConnected(primary))

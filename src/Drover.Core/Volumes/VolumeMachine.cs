@@ -38,9 +38,13 @@ public static class VolumeMachine
     public static Decision<VolumeOperation?> Take(ClusterState state, VolumeOperation seen, VolumeEvent happened, DateTimeOffset now)
     {
         if (!state.Operations.TryGetValue(seen.Id, out var current)) return default(VolumeOperation);
-        if (current.Ended || (current.Stage, current.Attempts, current.Node) != (seen.Stage, seen.Attempts, seen.Node)) return current;
+        if (!StandsWhere(state, seen)) return current;
         return happened is VolumeEvent.Failed failed ? Failed(state, current, failed, now) : Done(state, current, ((VolumeEvent.Done)happened).Size, now);
     }
+
+    /// <summary>The step of <paramref name="seen"/> is still the one that is asked for.</summary>
+    public static bool StandsWhere(ClusterState state, VolumeOperation seen) => state.Operations.TryGetValue(seen.Id, out var current) && !current.Ended
+        && (current.Stage, current.Attempts, current.Node) == (seen.Stage, seen.Attempts, seen.Node);
 
     private static Decision<VolumeOperation?> Done(ClusterState state, VolumeOperation operation, ByteCount size, DateTimeOffset now)
     {
@@ -89,6 +93,19 @@ public static class VolumeMachine
             Said(ended, "volume.failed", $"{ended.Named} of volume {ended.Volume} failed: {ended.Failure}"));
     }
 
+    /// <summary>How it goes on where <paramref name="node"/>, which works for it, is no node of the cluster any more; null: that node must do it, or it ends by itself soon.</summary>
+    public static Decision<VolumeOperation?>? Without(ClusterState state, VolumeOperation operation, NodeId node, DateTimeOffset now)
+    {
+        if (operation.Verb == VolumeVerb.Purge)
+        {
+            var others = operation with { Further = operation.Further.Where(n => n != node).ToEquatableList() };
+            return operation.Node == node ? Done(state, others, default, now) : Decision.Of<VolumeOperation?>(others, [new ClusterChange.PutOperation(others)]);
+        }
+        if (operation.Node != node || operation.Verb is not (VolumeVerb.Create or VolumeVerb.Clone or VolumeVerb.Import)) return null;
+        var gone = $"node '{node}' is no node of the cluster any more";
+        return Lost(state, operation, operation.Failure is { } first ? $"{first}; {gone}" : gone, now);
+    }
+
     /// <summary>Past its commit: there is only forward.</summary>
     private static bool Forward(VolumeOperation operation) => operation.Verb == VolumeVerb.Purge || operation is { Verb: VolumeVerb.Restore, Stage: VolumeStage.Making };
 
@@ -103,12 +120,12 @@ public static class VolumeMachine
 
     public static VolumeEvent WentAway { get; } = new VolumeEvent.Failed(StepFailure.Operator, "a node went away: the standby stays");
 
-    /// <summary>Nothing is begun that cannot be left where it is.</summary>
-    public static bool MayGiveUp(VolumeOperation operation) =>
-        !operation.Ended && !Forward(operation) && operation.Stage is not (VolumeStage.Making or VolumeStage.Clearing) && operation is not { Verb: VolumeVerb.Prune, Stage: VolumeStage.Dropping };
+    /// <summary>Nothing is begun that cannot be left where it is. Of a clone the node makes the very same again, or refuses: its ledger names the snapshot; and it must not keep its source waiting.</summary>
+    public static bool MayGiveUp(VolumeOperation operation) => !operation.Ended && !Forward(operation)
+        && (operation.Stage is not (VolumeStage.Making or VolumeStage.Clearing) || operation.Verb == VolumeVerb.Clone) && operation is not { Verb: VolumeVerb.Prune, Stage: VolumeStage.Dropping };
 
     /// <summary>The record of a volume that did not come to be. Of a create it goes, or stays an app's that has claimed it meanwhile and is made empty where that is placed, as asked. Of a clone, and of an import that an app
-    /// waits for, it stays: whoever names it expects those contents, and must not get an empty volume instead. Only what the agent refused to make comes here: nothing lies on a node that would be forgotten.</summary>
+    /// waits for, it stays: whoever names it expects those contents, and must not get an empty volume instead. What comes here the agent refused to make, or its node is away or gone: a clone that lies there all the same was used by nobody, and no other order is taken for it.</summary>
     private static ImmutableArray<ClusterChange> Undone(ClusterState state, VolumeOperation operation, string why)
     {
         var made = operation.Verb switch { VolumeVerb.Create or VolumeVerb.Import => operation.Volume, VolumeVerb.Clone => operation.Target, _ => null };

@@ -38,7 +38,8 @@ public sealed record VolumeOperation(OperationId Id, VolumeVerb Verb, VolumeName
     /// <summary>Apps that use this volume are not started before it has ended.</summary>
     public bool KeepsAppsFrom(VolumeName volume) => volume == Target || Verb is VolumeVerb.Create or VolumeVerb.Import or VolumeVerb.Restore or VolumeVerb.Purge;
 
-    public bool ChangesOwnership => Verb is VolumeVerb.Create or VolumeVerb.Import or VolumeVerb.Restore or VolumeVerb.Clone or VolumeVerb.Purge or VolumeVerb.Prune;
+    /// <summary>A clone changes nothing of its source.</summary>
+    public bool ChangesOwnershipOf(VolumeName volume) => volume == Target || Verb is VolumeVerb.Create or VolumeVerb.Import or VolumeVerb.Restore or VolumeVerb.Purge or VolumeVerb.Prune;
 
     public string Named => $"the {Verb.ToString().ToLowerInvariant()}";
 }

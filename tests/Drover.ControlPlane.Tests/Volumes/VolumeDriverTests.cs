@@ -3,6 +3,7 @@ using Drover.ControlPlane.Agents;
 using Drover.ControlPlane.Volumes;
 using Drover.Core;
 using Drover.Core.Apps;
+using Drover.Core.Nodes;
 using Drover.Core.State;
 using Drover.Core.Volumes;
 using Drover.ControlPlane.Tests.Api;
@@ -219,6 +220,41 @@ public sealed class VolumeDriverTests : IAsyncLifetime
         Assert.Contains("'node1' is away: nothing was changed", _cluster.Current.Operations[id].Failure, StringComparison.Ordinal);
         Assert.Equal(new Epoch(1), _cluster.Current.Volumes[Data].Epoch);
         Assert.Null(VolumeHold.Of(_cluster.Current, _cluster.Current.Instances.Values.Single()));
+    }
+
+    [Fact]
+    public async Task A_purge_asks_the_next_node_as_soon_as_the_one_it_waits_for_was_removed()
+    {
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _agents.Answer = (node, _) => node == Node2 ? Never(asked) : null;
+        var old = new Volume(new("old"), Node1, new(1), true, null, null, Samples.Moment) { DeletedAt = Samples.Moment, PurgeAt = Samples.Moment, Standbys = [new(Node2, new("m1-f"), new(1), Samples.Moment)] };
+        var purge = new VolumeOperation(new("p1"), VolumeVerb.Purge, old.Name, Node2, VolumeStage.Purging, Samples.Moment) { Further = [Node1] };
+        await _cluster.Decide(s => Decision.Of(true, [new ClusterChange.PutVolume(old), new ClusterChange.PutOperation(purge)]));
+        await Presence(Node2, connected: false);
+        await Drive();
+        await asked.Task.WaitAsync(TestCluster.Patience);
+        Assert.IsType<RemovalOutcome.Removed>(await _cluster.Decide(s => NodeRemoval.Decide(s, Node2, TimeSpan.Zero, acceptLoss: true, _cluster.Time.GetUtcNow())));
+        Assert.DoesNotContain(old.Name, (await Until(purge.Id, VolumeStage.Done)).Volumes.Keys);
+        Assert.Equal([Node2, Node1], _agents.Asked.Select(a => a.Node));
+    }
+
+    [Fact]
+    public async Task A_clone_is_given_up_when_its_node_stays_away_and_its_source_is_free_again()
+    {
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _agents.Answer = (_, _) => Never(asked);
+        await Drive();
+        var answer = await new VolumeCommands(_cluster, _cluster.Chance, _cluster.Time).Ask((s, id, now) => VolumeRequests.Clone(s, Data, "copy", new("good"), id, now), default);
+        var clone = Assert.IsType<VolumeAnswer.Begun>(answer).Operation;
+        await asked.Task.WaitAsync(TestCluster.Patience);
+        await Presence(Node1, connected: false);
+        while (!_cluster.Current.Operations[clone.Id].Ended)
+        {
+            _cluster.Time.Advance(TimeSpan.FromSeconds(10));
+            await Task.Yield();
+        }
+        Assert.Contains("'node1' is away", _cluster.Current.Volumes[new("copy")].Missing, StringComparison.Ordinal);
+        Assert.Null(_cluster.Current.OpenOperationOf(Data));
     }
 
     [Fact]

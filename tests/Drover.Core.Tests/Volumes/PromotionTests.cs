@@ -63,6 +63,17 @@ public sealed class PromotionTests
             Assert.Equal(PromotionFault.NotNow, Assert.IsType<PromotionAnswer.Refused>(Decide(State().Apply(new ClusterChange.PutOperation(open))).Outcome).Fault);
     }
 
+    [Theory, InlineData("node1", VolumeStage.Failed), InlineData("node3", VolumeStage.Making)]
+    public void A_clone_never_keeps_its_source_from_its_standby_and_goes_on_where_its_node_is_another(string on, VolumeStage then)
+    {
+        var clone = new VolumeOperation(new("o1"), VolumeVerb.Clone, Data, new(on), VolumeStage.Making, Given.Noon) { Snapshot = new("good"), Target = new("copy") };
+        var state = State().And(Given.Volume("copy", on)).Apply(new ClusterChange.PutOperation(clone));
+        var decision = Decide(state);
+        Assert.IsType<PromotionAnswer.Done>(decision.Outcome);
+        var after = state.Apply(decision.Changes);
+        Assert.Equal((Next, then, then == VolumeStage.Failed), (after.Volumes[Data].Primary!.Value, after.Operations[clone.Id].Stage, after.Volumes[new("copy")].Missing is not null));
+    }
+
     [Fact]
     public void As_long_as_the_lease_may_live_nothing_is_changed_and_for_how_long_is_said()
     {

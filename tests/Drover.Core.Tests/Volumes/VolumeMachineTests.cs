@@ -170,6 +170,10 @@ public sealed class VolumeMachineTests
         Assert.Equal((VolumeStage.Failed, 1), (state.Operations[Prune.Id].Stage, state.Volumes[Data].Standbys.Count));
     }
 
+    [Theory, InlineData(VolumeVerb.Clone, VolumeStage.Making, true), InlineData(VolumeVerb.Create, VolumeStage.Making, false), InlineData(VolumeVerb.Restore, VolumeStage.Making, false), InlineData(VolumeVerb.Import, VolumeStage.Clearing, false)]
+    public void Of_what_is_being_made_only_a_clone_may_be_given_up(VolumeVerb verb, VolumeStage stage, bool may) =>
+        Assert.Equal(may, VolumeMachine.MayGiveUp(new(new("o1"), verb, Data, A, stage, Now)));
+
     private static ClusterChange Away(NodeId id) => new ClusterChange.PutPresence(new(id, false, Now, default, default, default));
 
     [Fact]
