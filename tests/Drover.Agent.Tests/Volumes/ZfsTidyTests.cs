@@ -77,6 +77,16 @@ public sealed class ZfsTidyTests
         }
     }
 
+    [Fact]
+    public void What_takes_snapshots_over_is_in_the_way_only_in_another_volume()
+    {
+        static string? Conflict(Model model) => ZfsTidy.Conflict(ZfsTree.Volume(model.Read(), Root), model.Read());
+        // As a restore leaves it.
+        Assert.Null(Conflict(new Model().With("live-1", "live-2@s1", "s2:2").With("live-2", null, "s1:1")));
+        Assert.Null(Conflict(new Model().With("live-1", null, "s1:1").With("tank/volumes/other/live-1", "live-1@s1", "s2:2")));
+        Assert.Contains("tank/volumes/other/live-1", Conflict(new Model().With("live-1", null, "s1:1").With("tank/volumes/other/live-1", "live-1@s1", "s1:2")), StringComparison.Ordinal);
+    }
+
     /// <summary>Datasets with their snapshots, and what `zfs` does to them.</summary>
     private sealed class Model
     {
@@ -91,6 +101,8 @@ public sealed class ZfsTidyTests
         }
 
         private static string Full(string name) => name.StartsWith("tank/", StringComparison.Ordinal) ? name : $"{Root}/{name}";
+
+        public IReadOnlyList<ZfsDataset> Read() => [.. _all.Select(d => new ZfsDataset(d.Key, d.Value.Origin, 0, [.. d.Value.Snapshots]))];
 
         public string Visible() => string.Join(',', _all.Values.SelectMany(d => d.Snapshots).Where(s => s.Visible is not null).Select(s => s.Name).Order(StringComparer.Ordinal));
 

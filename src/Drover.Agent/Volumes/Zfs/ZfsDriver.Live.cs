@@ -101,6 +101,8 @@ public sealed partial class ZfsDriver
         // From here on nothing mounts it, also after a crash; whoever writes is found below, also when it is repeated.
         if (!ledger.Sealed) (ledger with { Sealed = true }).Write(places.Path);
         Reached("sealed");
+        // What is mapped into memory could not be written any more afterwards.
+        Flush(path);
         var error = Native.SetFilesystemReadOnly(path, true);
         if (error == Native.ErrorBusy && Users(path, onlyWriters: true) is { Count: > 0 } writers)
         {
@@ -110,6 +112,8 @@ public sealed partial class ZfsDriver
         // It was just closed, or who has it open is frozen: that one writes nothing until the one who froze it says so.
         if (error == Native.ErrorBusy) error = Native.SetFilesystemReadOnly(path, true);
         if (error is not (0 or Native.ErrorBusy)) throw Native.Failed("make read-only", path, error);
+        // A frozen process may still have mapped pages that changed since.
+        Flush(path);
         await _zfs.Run("set", "readonly=on", live.Path);
         return VolumeOutcome.Done;
     }

@@ -130,7 +130,7 @@ public sealed partial class ZfsDriver
         var epoch = places.ReadLedger()?.Epoch ?? Epoch.None;
         if (IsUsed(places, epoch)) return StillUsed(places, epoch, "remove");
         if (here.Visible.Any(s => _reading.IsUsed(places.Name, s.Visible!.Value))) return VolumeOutcome.Busy($"a snapshot of volume {places.Name} is being sent: repeat when that ended");
-        if (Conflict(here, await Tree(_dataset)) is { } conflict) return VolumeOutcome.Conflict(conflict);
+        if (ZfsTidy.Conflict(here, await Tree(_dataset)) is { } conflict) return VolumeOutcome.Conflict(conflict);
         foreach (var path in places.MountPoints().ToList())
             if (!ZfsPlaces.Leave(path)) return StillUsed(places, epoch, "remove");
         if (Directory.Exists(places.Path))
@@ -141,15 +141,6 @@ public sealed partial class ZfsDriver
             Native.SyncFolder(ZfsPlaces.VolumesOf(_pool));
         }
         return await Bury(places) is { } left ? VolumeOutcome.Busy($"volume {places.Name} cannot be removed wholly yet ({left}): end what works in it, then repeat") : VolumeOutcome.Done;
-    }
-
-    /// <summary>A clone in another volume takes over the snapshots it comes from, which it cannot where it has others of the same names.</summary>
-    private static string? Conflict(ZfsVolume here, IReadOnlyList<ZfsDataset> pool)
-    {
-        var names = here.Snapshots.Select(s => s.Name).ToHashSet();
-        var clones = pool.Where(d => !here.Datasets.Contains(d) && here.Snapshots.Any(s => s.Path == d.Origin));
-        var both = clones.SelectMany(c => c.Snapshots).FirstOrDefault(s => names.Contains(s.Name));
-        return both is null ? null : $"{both.Dataset} is a clone of this volume and has a snapshot called '{both.Name}' too: remove that snapshot of either first";
     }
 
     private async Task FinishRemovals()
@@ -163,7 +154,7 @@ public sealed partial class ZfsDriver
     {
         var all = await Tree(_dataset);
         var here = ZfsTree.Volume(all, places.Root);
-        bool IsHere(string? path) => path?.StartsWith(places.Root + "/", StringComparison.Ordinal) == true;
+        bool IsHere(string? path) => path is not null && here.IsOver(path);
         if (all.Any(d => !IsHere(d.Path) && IsHere(d.Origin)))
             foreach (var snapshot in here.Snapshots.Where(s => !s.IsGoing)) await _zfs.Run("set", $"{ZfsTree.Going}=yes", snapshot.Path);
         foreach (var _ in all)

@@ -55,6 +55,12 @@ public sealed partial class ZfsDriver(string pool, string mountRoot, IHostComman
         else await _zfs.Run("set", $"drover:synced={chance.NewGuid():N}", ZfsPlaces.VolumesOf(_dataset));
     }, cancel);
 
+    /// <summary>Pages of files mapped into memory, which no ZFS knows of before the kernel writes them.</summary>
+    private static void Flush(string path)
+    {
+        if (Mounts.IsMounted(path)) TreeCalls.SyncFilesystem(path);
+    }
+
     private string PoolName => _dataset.Split('/')[0];
 
     public Task<IReadOnlyList<ReplicaView>> List(CancellationToken cancel) => Task.Run<IReadOnlyList<ReplicaView>>(async () =>
@@ -90,6 +96,7 @@ public sealed partial class ZfsDriver(string pool, string mountRoot, IHostComman
             {
                 if (await Hidden(places, live, name) is { } hidden) return hidden;
                 Reached("snapshot folder made");
+                Flush(places.LivePath(epoch));
                 await _zfs.Run("snapshot", $"{live.Path}@{name}");
                 here = await Look(places);
             }

@@ -19,6 +19,16 @@ internal abstract record TidyStep(string Path)
 /// <summary>Decides what a volume's datasets need.</summary>
 internal static class ZfsTidy
 {
+    /// <summary>Why not everything of a volume can go: a clone in another one takes over the snapshots it comes from, which it cannot where it has others of the same names.</summary>
+    public static string? Conflict(ZfsVolume volume, IReadOnlyList<ZfsDataset> pool)
+    {
+        var names = volume.Snapshots.Select(s => s.Name).ToHashSet();
+        // By path: both were read at different times, and the volume's own clones come from its snapshots too.
+        var clones = pool.Where(d => !volume.IsOver(d.Path) && volume.Snapshots.Any(s => s.Path == d.Origin));
+        var both = clones.SelectMany(c => c.Snapshots).FirstOrDefault(s => names.Contains(s.Name));
+        return both is null ? null : $"{both.Dataset} is a clone of this volume and has a snapshot called '{both.Name}' too: remove that snapshot of either first";
+    }
+
     /// <summary>The next step; null when all is in order.</summary>
     /// <param name="pool">Every dataset whose origin may be a snapshot of the volume.</param>
     /// <param name="isUsed">Being read or received into just now: left alone.</param>

@@ -43,6 +43,9 @@ internal sealed record ZfsVolume(string Root, bool Exists, IReadOnlyList<ZfsData
     /// <summary>Complete ones, oldest first.</summary>
     public IEnumerable<ZfsSnapshot> Visible => Snapshots.Where(s => s.Visible is not null);
 
+    /// <summary>That dataset or snapshot lies in this volume.</summary>
+    public bool IsOver(string path) => path.StartsWith(Root + "/", StringComparison.Ordinal);
+
     public ZfsSnapshot? Find(SnapshotName name) => Visible.FirstOrDefault(s => s.Name == name.Value);
     public ZfsDataset? Live(Epoch epoch) => Datasets.FirstOrDefault(d => d.Live == epoch);
     public ZfsDataset Of(ZfsSnapshot snapshot) => Datasets.First(d => d.Path == snapshot.Dataset);
