@@ -17,6 +17,7 @@ public sealed class ApiDoorKeeper(ControlPlaneOptions options, TrustBook book, A
     public async Task Pass(HttpContext context, RequestDelegate next)
     {
         var least = RouteTable.Least(context.Request.Method, context.Request.Path.Value ?? "");
+        var onlyReads = Reads(context.Request.Method) && RouteTable.Find(context.Request.Method, context.Request.Path.Value ?? "") is not { Reveals: true };
         var secret = SecretIn(context.Request.Headers.Authorization.ToString());
         var token = secret is null ? null : TrustRules.Holder(book.State, secret, time.GetUtcNow());
         var caller = token is null ? new Caller("anonymous", "anonymous") : new Caller(token.Name, Word(token.Role));
@@ -36,9 +37,9 @@ public sealed class ApiDoorKeeper(ControlPlaneOptions options, TrustBook book, A
         }
         if (least is { } asked && token is null && !options.NeedsToken)
         {
-            if (FromElsewhere(context.Request))
+            if ((FromElsewhere(context.Request) ? "Origin" : !onlyReads && FromAnotherPage(context.Request) ? "Sec-Fetch-Site" : null) is { } header)
             {
-                await Refuse(context, caller, 403, "this request comes from another site", "Use the control plane's own address, or a token", asked, "Origin");
+                await Refuse(context, caller, 403, "this request comes from another site", "Use the control plane's own address, or a token", asked, header);
                 return;
             }
             if (Misnamed(context.Request.Host))
@@ -47,7 +48,7 @@ public sealed class ApiDoorKeeper(ControlPlaneOptions options, TrustBook book, A
                 return;
             }
         }
-        if (Reads(context.Request.Method) && RouteTable.Find(context.Request.Method, context.Request.Path.Value ?? "") is not { Reveals: true }) await next(context);
+        if (onlyReads) await next(context);
         else await Audited(context, caller, next);
     }
 
@@ -55,6 +56,9 @@ public sealed class ApiDoorKeeper(ControlPlaneOptions options, TrustBook book, A
     private static bool FromElsewhere(HttpRequest request) => request.Headers.Origin.ToString() is { Length: > 0 } origin
         && !(Uri.TryCreate(origin, UriKind.Absolute, out var from) && from.Host.Equals(request.Host.Host, StringComparison.OrdinalIgnoreCase)
             && from.Port == (request.Host.Port ?? (from.Scheme == Uri.UriSchemeHttps ? 443 : 80)));
+
+    /// <summary>An image or a link in such a page sends no Origin with its GET; browsers of today say this of every request, and pages cannot.</summary>
+    private static bool FromAnotherPage(HttpRequest request) => request.Headers["Sec-Fetch-Site"].ToString() is "cross-site" or "same-site";
 
     /// <summary>The same page by a name that was made to point here: to the browser it is that name's own site then. Also beyond loopback, where plain HTTP was allowed: whoever can reach this door can be made to by his browser.</summary>
     private bool Misnamed(HostString host) => host.HasValue && !IPAddress.TryParse(host.Host, out _) && !book.State.Names.Append("localhost").Contains(host.Host, StringComparer.OrdinalIgnoreCase);

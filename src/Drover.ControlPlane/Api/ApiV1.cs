@@ -30,7 +30,7 @@ public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoar
     private const string There = "/api/v1/status, nodes, nodes/{id}, nodes/{id}/cordon, nodes/{id}/uncordon, nodes/{id}/limit, nodes/{id}/drain, nodes/{id}/drain/stop, rebalance, volumes, volumes/{name}, volumes/{name}/export, volumes/{name}/import|promote|snapshots|restore|clone|resize|schedule|undelete|purge, operations, operations/{id}, moves, moves/{id}, moves/{id}/undo, moves/{id}/cut, events, apps/{id}/logs, offers";
     private readonly PromotionEndpoint _promotion = new(promotions);
     private readonly VolumeEndpoints _volumes = new(cluster, volumes);
-    private readonly VolumeFileEndpoints _files = new(cluster, volumes, agents, streams, time);
+    private readonly VolumeFileEndpoints _files = new(cluster, volumes, agents, streams, lifetime, time);
     private readonly MoveEndpoints _moves = new(cluster, moves, board);
     private readonly NodeEndpoints _nodes = new(cluster, nodes, time);
     private readonly EventEndpoints _events = new(ring, time, lifetime);

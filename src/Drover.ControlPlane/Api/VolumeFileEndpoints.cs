@@ -14,12 +14,14 @@ using Microsoft.AspNetCore.Http.Features;
 namespace Drover.ControlPlane.Api;
 
 /// <summary>GET /api/v1/volumes/{name}/export and POST /api/v1/volumes/{name}/import: a volume's file as the body, which is never held here.</summary>
-internal sealed class VolumeFileEndpoints(ICluster cluster, VolumeCommands commands, IAgentConnections agents, VolumeStreams streams, TimeProvider time)
+internal sealed class VolumeFileEndpoints(ICluster cluster, VolumeCommands commands, IAgentConnections agents, VolumeStreams streams, IHostApplicationLifetime lifetime, TimeProvider time)
 {
     /// <summary>For a node to begin.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    private static readonly TimeSpan ClearingTime = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ClearingTime = TimeSpan.FromSeconds(5), LettingGoTime = TimeSpan.FromMinutes(5);
+
+    private const int LettingGoTries = 5;
 
     /// <summary>Null: not one of these.</summary>
     public Task? Find(HttpContext context, string[] path) => (context.Request.Method, path) switch
@@ -40,21 +42,33 @@ internal sealed class VolumeFileEndpoints(ICluster cluster, VolumeCommands comma
             else await ApiV1.Unknown(context, "snapshot", given, $"drover volume show {name}");
             return;
         }
-        if (await Taken(context, name) is not { } taken) return;
-        try { await Send(context, name, taken, limit); }
-        // Where something else is under way with the volume it goes later, by the clock.
-        finally { await commands.Ask((state, id, now) => VolumeRequests.Drop(state, name, taken.Name, id, now), CancellationToken.None); }
+        // Not the client's to cancel: what is taken for it is also let go for it.
+        var answer = await commands.Ask((state, id, now) => VolumeRequests.Snapshot(state, name, string.Create(CultureInfo.InvariantCulture, $"export-{now.UtcDateTime:yyyyMMdd-HHmmss-fff}"), SnapshotOrigin.ForExport, id, now), CancellationToken.None);
+        if (answer is not VolumeAnswer.Begun begun) { await VolumeEndpoints.Say(context, cluster, answer); return; }
+        try
+        {
+            var ended = await Ended(begun.Operation.Id, context.RequestAborted);
+            if (ended is { Failure: null } && Known(name, begun.Operation.Snapshot!.Value) is { } taken) await Send(context, name, taken, limit);
+            else await ApiV1.Refuse(context, 409, new($"no snapshot of volume '{name}' could be taken: {ended?.Failure ?? "it has gone"}", "name", $"name one that is there: drover volume show {name}"));
+        }
+        finally { await LetGo(context, begun.Operation); }
     }
 
-    /// <summary>A snapshot for this export alone; null: refused, and said so.</summary>
-    private async Task<VolumeSnapshot?> Taken(HttpContext context, VolumeName name)
+    /// <summary>Also of a client that went away while it was being taken. Where something else is under way with the volume for long, or we stop, it goes later, by the clock.</summary>
+    private async Task LetGo(HttpContext context, VolumeOperation taking)
     {
-        var answer = await commands.Ask((state, id, now) => VolumeRequests.Snapshot(state, name, string.Create(CultureInfo.InvariantCulture, $"export-{now.UtcDateTime:yyyyMMdd-HHmmss-fff}"), SnapshotOrigin.ForExport, id, now), context.RequestAborted);
-        if (answer is not VolumeAnswer.Begun begun) { await VolumeEndpoints.Say(context, cluster, answer); return null; }
-        var ended = await Ended(begun.Operation.Id, context.RequestAborted);
-        if (ended is { Failure: null } && Known(name, begun.Operation.Snapshot!.Value) is { } taken) return taken;
-        await ApiV1.Refuse(context, 409, new($"no snapshot of volume '{name}' could be taken: {ended?.Failure ?? "it has gone"}", "name", $"name one that is there: drover volume show {name}"));
-        return null;
+        var (name, snapshot) = (taking.Volume, taking.Snapshot!.Value);
+        using var patience = new CancellationTokenSource(LettingGoTime, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, lifetime.ApplicationStopping);
+        await Until(taking.Id, operation => operation.Ended, either.Token);
+        for (var tries = 0; tries < LettingGoTries && Known(name, snapshot) is not null; tries++)
+        {
+            var answer = await commands.Ask((state, id, now) => VolumeRequests.Drop(state, name, snapshot, id, now), CancellationToken.None);
+            if (answer is not VolumeAnswer.Refused { Fault: VolumeFault.NotNow } || either.IsCancellationRequested) return;
+            // Whoever has all of the file does not wait for that.
+            if (!context.RequestAborted.IsCancellationRequested) await context.Response.CompleteAsync();
+            await Until(state => state.OpenOperationOf(name) is null && state.OpenMoveOf(name) is null, either.Token);
+        }
     }
 
     private VolumeSnapshot? Known(VolumeName name, SnapshotName snapshot) =>
@@ -75,9 +89,15 @@ internal sealed class VolumeFileEndpoints(ICluster cluster, VolumeCommands comma
         var run = agents.Run(snapshot.Node, Order(id, name, snapshot, limit), null, over.Token);
         if (await Failure(open, run, over.Token) is { } failure)
         {
+            // A node that begins late would write beside this answer: from here on nobody does, and whether anything was written is known.
+            await open.DisposeAsync();
             // Nobody may take what came so far for a file.
-            if (context.Response.HasStarted) context.Abort();
-            else await ApiV1.Refuse(context, 409, new($"node '{snapshot.Node}' could not export volume '{name}': {failure}", "name", "look at its agent's log, then repeat"));
+            if (context.Response.HasStarted) { context.Abort(); }
+            else
+            {
+                context.Response.Headers.ContentDisposition = default;
+                await ApiV1.Refuse(context, 409, new($"node '{snapshot.Node}' could not export volume '{name}': {failure}", "name", "look at its agent's log, then repeat"));
+            }
         }
         await over.CancelAsync();
         await ((Task)run).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -170,16 +190,18 @@ internal sealed class VolumeFileEndpoints(ICluster cluster, VolumeCommands comma
         return cluster.Current.Operations.GetValueOrDefault(id);
     }
 
-    private async Task Until(OperationId id, Func<VolumeOperation, bool> reached, CancellationToken cancel)
+    private Task Until(OperationId id, Func<VolumeOperation, bool> reached, CancellationToken cancel) =>
+        Until(state => !state.Operations.TryGetValue(id, out var operation) || reached(operation), cancel);
+
+    private async Task Until(Func<ClusterState, bool> over, CancellationToken cancel)
     {
-        bool Over(ClusterState state) => !state.Operations.TryGetValue(id, out var operation) || reached(operation);
         using var watch = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var commits = cluster.Watch(watch.Token);
         try
         {
-            if (!Over(cluster.Current))
+            if (!over(cluster.Current))
                 await foreach (var commit in commits)
-                    if (Over(commit.After)) break;
+                    if (over(commit.After)) break;
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested) { /* the caller looks where it stands */ }
         await watch.CancelAsync();

@@ -28,7 +28,7 @@ public sealed class OpenStream(NodeId? node, PipeReader? from, PipeWriter? to, A
     private readonly CancellationTokenSource _over = new();
     private readonly TaskCompletionSource _begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<Exception?> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private int _taken;
+    private int _taken, _disposed;
 
     public NodeId? Node => node;
     public PipeReader? From => from;
@@ -50,6 +50,7 @@ public sealed class OpenStream(NodeId? node, PipeReader? from, PipeWriter? to, A
 
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
         closed();
         await _over.CancelAsync();
         // Whoever comes from now on comes too late; whoever has it already is waited for.

@@ -232,6 +232,23 @@ public sealed class ApiDoorTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("GET", "/api/v1/volumes/data/export", "cross-site", 403)]
+    [InlineData("HEAD", "/api/v1/volumes/data/export", "same-site", 403)]
+    [InlineData("GET", "/api/v1/volumes/data/export", "same-origin", 404)]
+    [InlineData("GET", "/api/v1/volumes/data/export", "none", 404)]
+    [InlineData("DELETE", "/v2/apps/none", "cross-site", 403)]
+    [InlineData("GET", "/api/v1/volumes", "cross-site", 200)]
+    public async Task What_changes_or_reveals_is_not_asked_by_a_page_of_another_site_that_sends_no_origin(string method, string path, string site, int expected)
+    {
+        await using var open = await TrustPlane.Start();
+        using var request = new HttpRequestMessage(new(method), path);
+        request.Headers.Add("Sec-Fetch-Site", site);
+        using var response = await open.Http.SendAsync(request);
+        Assert.Equal(expected, (int)response.StatusCode);
+        if (expected == 403) Assert.Contains("from another site", (await open.Last()).Detail, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("GET", "evil.example:8080", "http://evil.example:8080", 403)]
     [InlineData("GET", "evil.example:8080", null, 403)]
     [InlineData("POST", "evil.example:8080", "http://evil.example:8080", 403)]

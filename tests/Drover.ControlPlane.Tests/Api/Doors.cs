@@ -42,6 +42,8 @@ public sealed class Doors : IAsyncDisposable
     public TestCluster Cluster { get; }
     public FakeAgents Agents { get; }
     public HttpClient Http { get; }
+    public ApiV1 Api => ActivatorUtilities.CreateInstance<ApiV1>(_server.Services);
+    public Drover.ControlPlane.Volumes.VolumeStreams Streams => _server.Services.GetRequiredService<Drover.ControlPlane.Volumes.VolumeStreams>();
     public EventRing Ring => _server.Services.GetRequiredService<EventRing>();
     public MoveProgressBoard Board => _server.Services.GetRequiredService<MoveProgressBoard>();
 
@@ -114,12 +116,15 @@ public sealed class Doors : IAsyncDisposable
 public sealed class FakeAgents : IAgentConnections
 {
     public HashSet<NodeId> Away { get; } = [];
+    /// <summary>Null: none is expected.</summary>
+    public Func<Step, Task<StepResult>>? Step { get; set; }
     public List<(NodeId Node, TaskId Task, bool Follow, int Tail)> Asked { get; } = [];
     public Channel<LogChunk> Output { get; } = Channel.CreateUnbounded<LogChunk>();
 
     public bool IsConnected(NodeId node) => !Away.Contains(node);
 
-    public Task<StepResult> Run(NodeId node, Step step, Action<StepProgress>? progress, CancellationToken cancel) => throw new InvalidOperationException("no step is expected through a door");
+    public Task<StepResult> Run(NodeId node, Step step, Action<StepProgress>? progress, CancellationToken cancel) =>
+        Step is { } answer ? answer(step).WaitAsync(cancel) : throw new InvalidOperationException("no step is expected through a door");
 
     public async IAsyncEnumerable<LogChunk> Logs(NodeId node, TaskId task, bool follow, int tail, [EnumeratorCancellation] CancellationToken cancel)
     {
