@@ -119,7 +119,7 @@ public sealed class VolumeWork(Orders orders, NodeBook book, IVolumeDriver volum
         var name = new VolumeName(clear.Name);
         using var held = await locks.Take([KeyedLocks.Volume(clear.Name)], cancel);
         if (await volumes.Inspect(name, cancel) is { } found && (found.ForeignTrace is not null || found.Known.Value > clear.Epoch || found.Snapshots.Count != 1 || found.Snapshots[0].Name.Value != clear.Snapshot))
-            throw new StepFailed(StepErrorKind.Operator, $"what lies on the node of volume '{name}' was not brought by this import and is left alone: look into this node's pool, or choose another name");
+            throw new StepFailed(StepErrorKind.Refused, $"what lies on the node of volume '{name}' was not brought by this import and is left alone: look into this node's pool, or choose another name");
         if (await book.RunningWith(name, except: null, cancel) is { } user) throw new StepFailed(StepErrorKind.Retry, $"volume '{name}': container of task {user} still runs with it");
         Ensure(clear.Name, await volumes.Unmount(name, cancel));
         // Safe: all that is here is of the one snapshot that this import brought, under a name that nobody else gives, and no app was let near it.

@@ -62,7 +62,7 @@ public sealed class NodeTrust(TrustBook book, Authorities authorities, AuditLog 
         if (asked is not RemovalOutcome.Removed) return asked;
         // Revoked before, by hand or by a try that was cut short, is as good.
         await Revoke(node.Value, cancel);
-        return await leases.DecideWithout(node, (state, left) => NodeRemoval.Decide(state, node, left, acceptLoss, time.GetUtcNow()), cancel);
+        return NodeRemoval.AfterRevoke(await leases.DecideWithout(node, (state, left) => NodeRemoval.Decide(state, node, left, acceptLoss, time.GetUtcNow()), cancel), node);
     }
 
     public TrustNews News()

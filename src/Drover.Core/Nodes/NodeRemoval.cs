@@ -52,6 +52,10 @@ public static class NodeRemoval
 
     private static bool IsPurged(ClusterState state, Volume volume) => state.OpenOperations.Any(o => o.Verb == VolumeVerb.Purge && o.Volume == volume.Name);
 
+    /// <summary>What is said where its identity was taken before that was decided: it cannot come back as it is.</summary>
+    public static RemovalOutcome AfterRevoke(RemovalOutcome outcome, NodeId id) => outcome is RemovalOutcome.Refused refused
+        ? refused with { Reasons = refused.Reasons.Add("its identity is revoked"), Remedy = $"{refused.Remedy}; to let it in again, join it anew: drover node token --name {id}" } : outcome;
+
     private static RemovalOutcome.Refused Refused(NodeId id, List<string> bound, List<string> only) => new([.. bound, .. only],
         bound.Count > 0 ? $"bring '{id}' back and move that away (drover node drain {id}); where it is lost for good, promote a standby (drover volume promote) or delete the volume"
             : $"bring '{id}' back, or say --accept-loss if that may be lost");

@@ -75,7 +75,7 @@ public static class VolumeMachine
     {
         // The file can be read once only: there is no second try. What may have come of it goes first, then the name is free again.
         if (operation is { Verb: VolumeVerb.Import, Stage: VolumeStage.Receiving }) return Go(operation with { Failure = failed.Message }, VolumeStage.Clearing, []);
-        if (Forward(operation) || failed.Kind == StepFailure.Retry && (operation.Stage is VolumeStage.Making or VolumeStage.Clearing || operation.Attempts + 1 < Tries))
+        if (Forward(operation) || operation.Stage == VolumeStage.Clearing && failed.Kind != StepFailure.Refused || failed.Kind == StepFailure.Retry && (operation.Stage == VolumeStage.Making || operation.Attempts + 1 < Tries))
         {
             var wait = TimeSpan.FromMilliseconds(Math.Min(10_000, 250 * Math.Pow(2, Math.Min(operation.Attempts, 10))));
             // The primary's word was for the try that failed: it is asked anew, under another number, so that its agent looks again.

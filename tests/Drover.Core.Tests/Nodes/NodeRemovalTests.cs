@@ -84,6 +84,15 @@ public sealed class NodeRemovalTests
         Assert.Equal(B, after.Instances[new("web.3")].Node);
     }
 
+    [Fact]
+    public void A_refusal_that_comes_when_its_identity_is_gone_already_says_so_and_how_it_gets_another()
+    {
+        var refused = Assert.IsType<Refused>(NodeRemoval.AfterRevoke(Outcome(Away.And(On("a"))), A));
+        Assert.Equal(["it has the data of volume 'data'", "its identity is revoked"], refused.Reasons);
+        Assert.EndsWith("drover node token --name a", refused.Remedy, StringComparison.Ordinal);
+        Assert.IsType<Removed>(NodeRemoval.AfterRevoke(Outcome(Away), A));
+    }
+
     private static VolumeOperation Work(VolumeVerb verb, VolumeStage stage) => new(new("o1"), verb, new("data"), A, stage, Given.Noon) { Snapshot = new("good") };
 
     private static ClusterState At(VolumeOperation work, Volume volume) => Away.And(volume).And(new ClusterChange.PutOperation(work));

@@ -286,8 +286,8 @@ public sealed class VolumeMachineTests
         var clearing = state.Operations[new("o1")];
         Assert.Equal((VolumeStage.Clearing, "cut short", false), (clearing.Stage, clearing.Failure, VolumeMachine.MayGiveUp(clearing)));
         Assert.Equal(new VolumeStep.Clear(B, Fresh, new(1), operation.Snapshot!.Value), VolumeMachine.Step(state, clearing));
-        // However long its node is away.
-        for (var i = 0; i < 2 * VolumeMachine.Tries; i++) state = Take(state, state.Operations[new("o1")], new VolumeEvent.Failed(StepFailure.Retry, "busy"));
+        // However long its node is away, and until a person has mended its pool: forgotten, what it brought would be nobody's.
+        for (var i = 0; i < 2 * VolumeMachine.Tries; i++) state = Take(state, state.Operations[new("o1")], new VolumeEvent.Failed(i % 2 == 0 ? StepFailure.Retry : StepFailure.Operator, "the pool is read-only"));
         Assert.Equal(VolumeStage.Clearing, state.Operations[new("o1")].Stage);
         Assert.Contains(Fresh, state.Volumes.Keys);
         state = Take(state, state.Operations[new("o1")], Done);
@@ -311,7 +311,7 @@ public sealed class VolumeMachineTests
     {
         var (state, operation) = Import();
         state = Take(state, operation, new VolumeEvent.Failed(StepFailure.Operator, "known here"));
-        state = Take(state, state.Operations[new("o1")], new VolumeEvent.Failed(StepFailure.Operator, "left alone"));
+        state = Take(state, state.Operations[new("o1")], new VolumeEvent.Failed(StepFailure.Refused, "left alone"));
         Assert.Equal((VolumeStage.Failed, "known here; left alone"), (state.Operations[new("o1")].Stage, state.Operations[new("o1")].Failure));
         Assert.DoesNotContain(Fresh, state.Volumes.Keys);
     }
