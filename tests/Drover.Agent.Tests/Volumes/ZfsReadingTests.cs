@@ -43,7 +43,7 @@ public sealed class ZfsReadingTests
     [Fact]
     public void Datasets_and_snapshots_are_read_with_what_is_said_of_them()
     {
-        static string Lines(string name, params string[] values) => string.Concat(values.Select(v => $"{name}\t{v.Replace('=', '\t')}\n"));
+        static string Lines(string name, params string[] values) => string.Concat(values.Select(v => $"{name}\t{v.Replace('=', '\t')}\t{(v.StartsWith("drover:", StringComparison.Ordinal) ? "local" : "-")}\n"));
         var text = Lines("t/v/db", "type=filesystem", "referenced=1000", "origin=-", "drover:identity=-")
             + Lines("t/v/db/live-3", "type=filesystem", "referenced=5000", "origin=t/v/db/c-1@s1", "drover:identity=-")
             + Lines("t/v/db/live-3@s2", "type=snapshot", "guid=6414216967767113573", "createtxg=32", "creation=1795853998", "referenced=4000", "origin=-", "drover:identity=-", "drover:going=-")
@@ -58,6 +58,17 @@ public sealed class ZfsReadingTests
         Assert.Equal(("7a667300-0000-0000-5903-e059240abf65", 1795853998L), (here.Snapshots[1].Identity.ToString(), here.Snapshots[1].Taken));
         Assert.Equal("11111111-2222-3333-4444-555555555555", here.Snapshots[0].Identity.ToString());
         Assert.False(ZfsTree.Volume([], "t/v/db").Exists);
+    }
+
+    [Theory]
+    [InlineData("received")]
+    [InlineData("inherited from t")]
+    [InlineData("-")]
+    public void What_a_stream_brought_of_ours_does_not_count(string source)
+    {
+        var snapshot = Assert.Single(ZfsTree.Parse($"t/v/db\ttype\tfilesystem\t-\nt/v/db@s\tguid\t7\t-\nt/v/db@s\tdrover:going\tyes\t{source}\nt/v/db@s\tdrover:identity\t11111111-2222-3333-4444-555555555555\t{source}\n")[0].Snapshots);
+        Assert.False(snapshot.IsGoing);
+        Assert.Null(snapshot.Told);
     }
 
     private static async Task<byte[]> Stream(byte[] contents)

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Drover.Agent.Volumes;
 using Drover.Agent.Volumes.Zfs;
 using Drover.Core;
@@ -6,7 +7,7 @@ using Xunit;
 namespace Drover.Agent.Tests.Volumes;
 
 /// <summary>How a volume's datasets are brought in order: played through on a model of what `zfs` does, and it always ends.</summary>
-public sealed class ZfsTidyTests
+public sealed partial class ZfsTidyTests
 {
     private const string Root = "tank/volumes/db";
 
@@ -77,6 +78,25 @@ public sealed class ZfsTidyTests
         }
     }
 
+    [Theory]
+    [InlineData("mine")]
+    [InlineData("c-backup")]
+    [InlineData("c-0123456789abcdef0123456789ABCDEF")]
+    [InlineData("live-01")]
+    [InlineData("live-2/live-3")]
+    [InlineData("mine/live-3")]
+    public void What_the_driver_does_not_make_is_none_of_its_business(string name)
+    {
+        var pool = new Model().With("live-2", null).With($"{Root}/{name}", null, "s1:1");
+        Assert.Equal($"live-2[] {name}[s1]".Split(' ').Order(StringComparer.Ordinal), pool.Tidied(Ledger(2, floor: 4)).Split(' ').Order(StringComparer.Ordinal));
+        var here = ZfsTree.Volume(pool.Read(), Root);
+        Assert.Equal([$"{Root}/{name}"], here.Strange);
+        Assert.Empty(here.Snapshots);
+    }
+
+    [Fact]
+    public void Live_data_that_the_ledger_has_never_heard_of_is_not_put_away() => Assert.False(ZfsPlaces.IsPutAway(new($"{Root}/live-3", null, 0, []), Ledger(1, floor: 5)));
+
     [Fact]
     public void What_takes_snapshots_over_is_in_the_way_only_in_another_volume()
     {
@@ -88,7 +108,7 @@ public sealed class ZfsTidyTests
     }
 
     /// <summary>Datasets with their snapshots, and what `zfs` does to them.</summary>
-    private sealed class Model
+    private sealed partial class Model
     {
         private readonly SortedDictionary<string, (string? Origin, List<ZfsSnapshot> Snapshots)> _all = new(StringComparer.Ordinal);
 
@@ -100,7 +120,13 @@ public sealed class ZfsTidyTests
             return this;
         }
 
-        private static string Full(string name) => name.StartsWith("tank/", StringComparison.Ordinal) ? name : $"{Root}/{name}";
+        /// <summary>Short names stand for the long ones of what carries snapshots and of what is looked at.</summary>
+        private static string Full(string name) => name.StartsWith("tank/", StringComparison.Ordinal) ? name : $"{Root}/{Short().Replace(name, m => m.Value + Zeros)}";
+
+        private static readonly string Zeros = new('0', 31);
+
+        [GeneratedRegex("^[cv]-[0-9]")]
+        private static partial Regex Short();
 
         public IReadOnlyList<ZfsDataset> Read() => [.. _all.Select(d => new ZfsDataset(d.Key, d.Value.Origin, 0, [.. d.Value.Snapshots]))];
 
@@ -113,7 +139,7 @@ public sealed class ZfsTidyTests
             {
                 Assert.True(i < most, $"no end: {this}");
                 IReadOnlyList<ZfsDataset> pool = [.. _all.Select(d => new ZfsDataset(d.Key, d.Value.Origin, 0, d.Value.Snapshots))];
-                if (ZfsTidy.Next(ZfsTree.Volume(pool, Root), ledger, pool, d => used.Contains(d.Name), _ => false, new HashSet<string>()) is not { } step) return ToString();
+                if (ZfsTidy.Next(ZfsTree.Volume(pool, Root), ledger, pool, d => used.Select(Full).Contains(d.Path), _ => false, new HashSet<string>()) is not { } step) return ToString();
                 Do(step);
             }
         }
@@ -151,6 +177,6 @@ public sealed class ZfsTidyTests
         }
 
         public override string ToString() => string.Join(' ', _all.Select(d =>
-            $"{d.Key}[{string.Join(',', d.Value.Snapshots.Select(s => (s.IsGoing ? "-" : "") + s.Name))}]{(d.Value.Origin is null ? "" : "<" + d.Value.Origin)}")).Replace(Root + "/", "", StringComparison.Ordinal);
+            $"{d.Key}[{string.Join(',', d.Value.Snapshots.Select(s => (s.IsGoing ? "-" : "") + s.Name))}]{(d.Value.Origin is null ? "" : "<" + d.Value.Origin)}")).Replace(Root + "/", "", StringComparison.Ordinal).Replace(Zeros, "", StringComparison.Ordinal);
     }
 }

@@ -1,5 +1,6 @@
-using System.IO.MemoryMappedFiles;
+using System.IO.Pipelines;
 using Drover.Agent.Volumes;
+using Drover.Agent.Volumes.Zfs;
 using Drover.Core;
 using Xunit;
 
@@ -33,26 +34,140 @@ public sealed class ZfsSafetyTests
         await Take(pool, "s1");
         await Take(pool, "s2");
         await Done(pool.Driver.Promote(Db, new("s1"), new(2), default));
+        await Take(pool, "s3", 2);
         Assert.Contains("live-1@s2", await pool.Datasets(), StringComparison.Ordinal);
         await Done(pool.Driver.Remove(Db, new([], true, new(9), true), default));
         Assert.DoesNotContain("/db", await pool.Datasets(), StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_snapshot_has_what_was_written_to_mapped_memory_before_it()
+    public async Task A_stream_that_sets_properties_is_not_received()
     {
         await using var pool = await Pool();
-        pool.Write(Db, "mapped", new byte[64 * 1024]);
-        using var file = MemoryMappedFile.CreateFromFile(Path.Combine(pool.MountRoot, "db", "mapped"), FileMode.Open);
-        using var memory = file.CreateViewAccessor();
-        for (byte round = 1; round <= 3; round++)
+        pool.Write(Db, "a", new byte[1000]);
+        await Take(pool, "s1");
+        var snapshot = $"{pool.Dataset}/volumes/db/live-1@s1";
+        var guid = ulong.Parse(await Zfs(pool, "get", "-Hp", "-o", "value", "guid", snapshot), null);
+        Assert.Null(await Received(pool, guid, "send", snapshot));
+        Assert.Contains("sets properties", await Received(pool, guid, "send", "-p", snapshot), StringComparison.Ordinal);
+        Assert.Contains("sets properties", await Received(pool, guid, "send", "-R", snapshot), StringComparison.Ordinal);
+        Assert.DoesNotContain("/other/", await pool.Datasets(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_somebody_else_put_into_a_volumes_dataset_is_not_destroyed()
+    {
+        await using var pool = await Pool();
+        var everything = new Removal([], true, new(9), true);
+        foreach (var strange in new[] { "create mine", "create c-backup", "snapshot @mine" })
         {
-            for (var page = 0; page < 16; page++) memory.Write(page * 4096, round);
-            await Take(pool, $"s{round}");
-            await Done(pool.Driver.Make(new LiveOrder.CloneOf(new($"of{round}"), new(1), Db, new($"s{round}")), default));
-            await Done(pool.Driver.Mount(new($"of{round}"), new(1), default));
-            var there = await File.ReadAllBytesAsync(Path.Combine(pool.MountRoot, $"of{round}", "mapped"));
-            Assert.All(Enumerable.Range(0, 16), page => Assert.Equal(round, there[page * 4096]));
+            var path = $"{pool.Dataset}/volumes/db{(strange.Contains('@', StringComparison.Ordinal) ? "" : "/")}{strange.Split(' ')[1]}";
+            await Zfs(pool, strange.Split(' ')[0], path);
+            await Done(pool.Driver.Remove(Db, new([], false, Epoch.None, false), default));
+            await pool.Driver.Recover(default);
+            var refused = await pool.Driver.Remove(Db, everything, default);
+            Assert.Contains(path, refused.Message, StringComparison.Ordinal);
+            Assert.Contains(path, await pool.Datasets(), StringComparison.Ordinal);
+            // What is the volume's own goes on.
+            await Done(pool.Driver.Mount(Db, new(1), default));
+            pool.Write(Db, "a", new byte[1]);
+            await Zfs(pool, "destroy", path);
         }
+        await Done(pool.Driver.Remove(Db, everything, default));
+        Assert.DoesNotContain("/db", await pool.Datasets(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_ledger_that_came_back_from_a_backup_destroys_no_newer_data()
+    {
+        await using var pool = await Pool();
+        var ledger = Path.Combine(pool.Pool, "volumes", "db", "ledger.json");
+        await Take(pool, "s1");
+        var old = await File.ReadAllBytesAsync(ledger);
+        await Done(pool.Driver.Promote(Db, new("s1"), new(2), default));
+        await Done(pool.Driver.Mount(Db, new(2), default));
+        pool.Write(Db, "newer", new byte[1000]);
+        await Done(pool.Driver.Unmount(Db, default));
+        var (contents, now) = (pool.Contents(Db, new(2)), await File.ReadAllBytesAsync(ledger));
+        await File.WriteAllBytesAsync(ledger, old);
+        await pool.Restart();
+        await pool.Driver.Recover(default);
+        Assert.Contains("live-2", (await pool.Driver.Inspect(Db, default))!.ForeignTrace, StringComparison.Ordinal);
+        Assert.Contains("live-2", (await pool.Driver.Promote(Db, new("s1"), new(2), default)).Message, StringComparison.Ordinal);
+        Assert.Contains("live-2", (await pool.Driver.Promote(Db, new("s1"), new(3), default)).Message, StringComparison.Ordinal);
+        Assert.Contains("live-2", (await pool.Driver.Remove(Db, new([], true, new(9), true), default)).Message, StringComparison.Ordinal);
+        await Done(pool.Driver.Remove(Db, new([], true, new(9), false), default));
+        await File.WriteAllBytesAsync(ledger, now);
+        await Done(pool.Driver.Mount(Db, new(2), default));
+        Assert.Equal(contents, pool.Contents(Db, new(2)));
+    }
+
+    [Fact]
+    public async Task A_crash_before_the_mark_of_an_attempt_is_gone_leaves_no_mark_behind()
+    {
+        await using var pool = await Pool();
+        await Zfs(pool, "set", "drover:attempt=1", $"{pool.Dataset}/volumes/db/live-1");
+        await Done(pool.Driver.Mount(Db, new(1), default));
+        Assert.Equal("-", await Zfs(pool, "get", "-H", "-o", "value", "drover:attempt", $"{pool.Dataset}/volumes/db/live-1"));
+        await Zfs(pool, "set", "drover:attempt=1", $"{pool.Dataset}/volumes/db/live-1");
+        await pool.Driver.Recover(default);
+        Assert.Equal("-", await Zfs(pool, "get", "-H", "-o", "value", "drover:attempt", $"{pool.Dataset}/volumes/db/live-1"));
+    }
+
+    [Fact]
+    public async Task What_is_received_does_not_go_into_the_grave_of_an_older_volume()
+    {
+        await using var pool = await Pool();
+        await Take(pool, "s1");
+        var snapshot = $"{pool.Dataset}/volumes/db/live-1@s1";
+        var guid = ulong.Parse(await Zfs(pool, "get", "-Hp", "-o", "value", "guid", snapshot), null);
+        await using (var incoming = await Incoming(pool, guid, "send", snapshot))
+        {
+            Assert.False((await pool.Driver.Remove(Other, new([], true, new(9), true), default)).Ok);
+            await incoming.Accept(default);
+        }
+        // A removal that was cut short by a crash after its commit.
+        Directory.Delete(Path.Combine(pool.Pool, "volumes", "other", "incoming"));
+        Directory.Move(Path.Combine(pool.Pool, "volumes", "other"), Path.Combine(pool.Pool, "removed", $"other.{new string('a', 32)}"));
+        await using (var incoming = await Incoming(pool, guid, "send", snapshot))
+        {
+            Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(pool.Pool, "removed")));
+            await incoming.Accept(default);
+        }
+        await pool.Restart();
+        await pool.Driver.Recover(default);
+        Assert.Equal("s1", Assert.Single((await pool.Driver.Inspect(Other, default))!.Snapshots).Name.Value);
+        // The same while one arrives.
+        var (grave, folder) = (Path.Combine(pool.Pool, "removed", $"other.{new string('b', 32)}"), Path.Combine(pool.Pool, "volumes", "other"));
+        await using var late = await Incoming(pool, guid, "send", snapshot, "s2");
+        Directory.Move(folder, grave);
+        Assert.Contains("was removed", (await Assert.ThrowsAsync<IOException>(() => late.Accept(default))).Message, StringComparison.Ordinal);
+    }
+
+    private static async Task<string> Zfs(ZfsPool pool, params string[] arguments) => (await pool.Commands.Run(new("zfs", arguments), default)).Require(new("zfs", arguments)).Trim();
+
+    /// <summary>Receives what such a command writes, under the head of a snapshot.</summary>
+    private static async Task<IIncoming> Incoming(ZfsPool pool, ulong guid, string verb, string snapshot, string name = "s1", params string[] flags)
+    {
+        var pipe = new Pipe(new PipeOptions(pauseWriterThreshold: 0));
+        var stream = new ZfsStreamWriter(pipe.Writer);
+        stream.Header(new(ZfsSnapshot.IdentityOf(guid), guid, null, 0));
+        await using (var sending = pool.Commands.Start(new("zfs", [verb, .. flags, snapshot])))
+        {
+            sending.Input.Close();
+            while (await stream.Piece(sending.Output, default) > 0) { }
+            Assert.True((await sending.Exited(default)).Ok);
+        }
+        stream.End();
+        await pipe.Writer.FlushAsync();
+        await pipe.Writer.CompleteAsync();
+        return await pool.Driver.Receive(Other, new(name), null, StreamFormat.ZfsSend1, pipe.Reader, default);
+    }
+
+    /// <summary>Why it is not received; null: it is.</summary>
+    private static async Task<string?> Received(ZfsPool pool, ulong guid, params string[] send)
+    {
+        try { await using var incoming = await Incoming(pool, guid, send[0], send[^1], flags: send[1..^1]); return null; }
+        catch (InvalidDataException e) { return e.Message; }
     }
 }

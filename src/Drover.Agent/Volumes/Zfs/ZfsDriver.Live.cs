@@ -28,11 +28,16 @@ public sealed partial class ZfsDriver
         Reached("live made");
         // The commit: until the new ledger is on disk, the old live data counts; afterwards it lies beside, untouched, until removed.
         (ledger with { Epoch = order.Epoch, Live = true, From = from, Source = (order as LiveOrder.CloneOf)?.Source, Limit = null, Sealed = false }).Write(places.Path);
+        // Where this fails, the mount does it.
+        await _zfs.Try("inherit", ZfsTree.Attempt, places.LiveDataset(order.Epoch));
         return VolumeOutcome.Done;
     }, cancel, (order as LiveOrder.CloneOf)?.Source);
 
     private static VolumeOutcome? Trace(ZfsPlaces places, ZfsVolume here, VolumeLedger ledger) => ledger.Known == Epoch.None && !here.Visible.Any() ? null
         : VolumeOutcome.Conflict($"volume {places.Name} is known here (epoch {ledger.Known}, {here.Visible.Count()} snapshots): a known volume is never made again empty or of another one; check which node has its data");
+
+    /// <summary>From here on it is no attempt any more, whatever ledger comes back from a backup.</summary>
+    private Task Settle(ZfsDataset live) => _zfs.Run("inherit", ZfsTree.Attempt, live.Path);
 
     /// <summary>Ledger first, then the dataset that all others of the volume lie in.</summary>
     private async Task Prepare(ZfsPlaces places, ZfsVolume here)
@@ -44,16 +49,16 @@ public sealed partial class ZfsDriver
     private async Task<VolumeOutcome?> Fill(ZfsPlaces places, ZfsVolume here, Epoch epoch, ZfsSnapshot? origin)
     {
         var (dataset, path) = (places.LiveDataset(epoch), places.LivePath(epoch));
-        if (here.Live(epoch) is not null)
+        if (here.Live(epoch) is { } there)
         {
-            // Safe: live data is mounted for apps, and so written, only after the ledger names its epoch, and the caller checked that it does not; what lies there is of an
-            // attempt that was cut short.
+            if (!there.IsAttempt) return VolumeOutcome.Conflict($"{dataset} is here, and the ledger of volume {places.Name} knows nothing of it: restore the ledger that belongs to it, or rename the dataset");
+            // Safe: it is of an attempt that was cut short before its commit; the mark goes before it is mounted for apps.
             ZfsPlaces.Leave(path);
             var result = await _zfs.Patiently("destroy", dataset);
             if (!result.Ok) return VolumeOutcome.Busy($"what an attempt at epoch {epoch} of volume {places.Name} left cannot be removed yet ({result.Error.Trim()}): repeat");
         }
         ZfsPlaces.MakeMountPoint(path);
-        string[] properties = ["-o", "canmount=noauto", "-o", $"mountpoint={path}"];
+        string[] properties = ["-o", "canmount=noauto", "-o", $"mountpoint={path}", "-o", $"{ZfsTree.Attempt}=1"];
         if (origin is null) await _zfs.Run(["create", .. properties, dataset]);
         else await Clone(origin, dataset, properties);
         return await Show(dataset, path);
@@ -138,6 +143,7 @@ public sealed partial class ZfsDriver
     {
         if (places.ReadLedger()!.Sealed) return VolumeOutcome.Conflict($"volume {places.Name} is sealed: a move is cutting over; it is mounted when that ends");
         var (path, source) = (MountPath(places.Name), places.LivePath(epoch));
+        if (live.IsAttempt) await Settle(live);
         if (await Show(live.Path, source) is { } hidden) return hidden;
         // The guard may have taken writing away from it when this node's lease ran out: whoever orders a mount has it again.
         if (Mounts.Shows(path, source)) return Native.SetMountReadOnly(path, false) is not 0 and var error ? throw Native.Failed("make writable", path, error) : VolumeOutcome.Done;

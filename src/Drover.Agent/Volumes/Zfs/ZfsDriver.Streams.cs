@@ -104,10 +104,14 @@ public sealed partial class ZfsDriver
         var header = await reader.Header(cancel);
         if (header.Base is { } told && (basis is null || basis.Identity != told || basis.Guid != header.BaseGuid))
             throw new BaseUnusable($"the stream of {attempt.Name} needs base {told} (guid {header.BaseGuid}), here is {basis?.Identity.ToString() ?? "none"} (guid {basis?.Guid})");
+        if (header.Base is null && header.BaseGuid != 0) throw new InvalidDataException($"the stream of {attempt.Name} names guid {header.BaseGuid} of a base, and no base");
+        // Every piece but the last is as long as can be: the first has the whole record.
+        var first = await reader.Piece(cancel);
+        ZfsReplay.Check(first.Span, header);
         var target = await attempt.Place(header.Base is null ? null : basis, cancel);
         string[] arguments = ["receive", .. _abilities.ReceiveUnmounted ? new[] { "-u" } : [], $"{target}@{attempt.Hidden}"];
         await using var receiving = _zfs.Start(arguments);
-        await Feed(reader, receiving, cancel);
+        await Feed(first, reader, receiving, cancel);
         var result = await receiving.Exited(cancel);
         await stream.CompleteAsync();
         if (!result.Ok) throw Refused(attempt, result);
@@ -115,11 +119,11 @@ public sealed partial class ZfsDriver
     }
 
     /// <summary>Gives on what was checked. A stream that is not whole ends the program before it can take it for one.</summary>
-    private static async Task Feed(ZfsStreamReader from, IRunningCommand receiving, CancellationToken cancel)
+    private static async Task Feed(ReadOnlyMemory<byte> first, ZfsStreamReader from, IRunningCommand receiving, CancellationToken cancel)
     {
         try
         {
-            while (await from.Piece(cancel) is { IsEmpty: false } piece)
+            for (var piece = first; !piece.IsEmpty; piece = await from.Piece(cancel))
             {
                 // A program that ended early says why by its exit code and words; the broken pipe does not.
                 try { await receiving.Input.WriteAsync(piece, cancel); }
@@ -156,6 +160,9 @@ public sealed partial class ZfsDriver
         public async Task<ZfsSnapshot?> Begin(SnapshotName? from)
         {
             using var held = await driver._locks.Take([places.Name.Value], CancellationToken.None);
+            // What arrived among the data of an older volume of this name would go with it.
+            if (places.Grave() is not null && (Directory.Exists(places.Path) ? "restart the agent" : await driver.Bury(places)) is { } left)
+                throw new IOException($"an older volume called {places.Name} is being removed and not gone yet ({left}): end what works in it, then repeat");
             var here = await driver.Look(places);
             var basis = from is { } name ? here.Find(name) ?? throw new BaseUnusable($"snapshot {name} of volume {places.Name} is not here") : null;
             await driver.Prepare(places, here);
@@ -235,6 +242,7 @@ public sealed partial class ZfsDriver
 
         private async Task<SnapshotView> MakeVisible(ZfsVolume here)
         {
+            if (places.Grave() is not null || places.ReadLedger() is null) throw new IOException($"volume {places.Name} was removed while {Name} arrived: what arrived is dropped");
             // A promotion may have moved it meanwhile.
             var arrived = here.Snapshots.FirstOrDefault(s => s.Name == Hidden) ?? throw new InvalidOperationException($"{Name} was dropped before it was accepted");
             if (await driver.Hidden(places, here.Of(arrived), snapshot) is { } hidden) throw new InvalidOperationException(hidden.Message);

@@ -43,8 +43,9 @@ public sealed partial class ZfsDriver
         var here = await Look(places);
         // Data that no ledger explains is not ours to clean up.
         if (places.ForeignTrace(here) is not null || places.ReadLedger() is not { } ledger) return;
-        // Safe: made, but cut short before its commit; live data is mounted for apps only after the ledger names its epoch.
-        foreach (var live in here.Datasets.Where(d => d.Live > ledger.Epoch).ToList())
+        if (ledger.Live && here.Live(ledger.Epoch) is { IsAttempt: true } made) await Settle(made);
+        // Safe: made, but cut short before its commit: the mark goes before it is mounted for apps. A ledger that came back from a backup makes nothing an attempt.
+        foreach (var live in here.Datasets.Where(d => d.IsAttempt && d.Live > ledger.Epoch).ToList())
         {
             ZfsPlaces.Leave(places.LivePath(live.Live!.Value));
             await _zfs.Patiently("destroy", live.Path);
@@ -130,6 +131,8 @@ public sealed partial class ZfsDriver
         var epoch = places.ReadLedger()?.Epoch ?? Epoch.None;
         if (IsUsed(places, epoch)) return StillUsed(places, epoch, "remove");
         if (here.Visible.Any(s => _reading.IsUsed(places.Name, s.Visible!.Value))) return VolumeOutcome.Busy($"a snapshot of volume {places.Name} is being sent: repeat when that ended");
+        if (_used.Keys.Any(here.IsOver)) return VolumeOutcome.Busy($"volume {places.Name} is being received or sent: repeat when that ended");
+        if (places.Unexplained(here) is { } strange) return VolumeOutcome.Conflict(strange);
         if (ZfsTidy.Conflict(here, await Tree(_dataset)) is { } conflict) return VolumeOutcome.Conflict(conflict);
         foreach (var path in places.MountPoints().ToList())
             if (!ZfsPlaces.Leave(path)) return StillUsed(places, epoch, "remove");
@@ -155,6 +158,7 @@ public sealed partial class ZfsDriver
         var all = await Tree(_dataset);
         var here = ZfsTree.Volume(all, places.Root);
         bool IsHere(string? path) => path is not null && here.IsOver(path);
+        if (places.Unexplained(here) is { } strange) return strange;
         if (all.Any(d => !IsHere(d.Path) && IsHere(d.Origin)))
             foreach (var snapshot in here.Snapshots.Where(s => !s.IsGoing)) await _zfs.Run("set", $"{ZfsTree.Going}=yes", snapshot.Path);
         foreach (var _ in all)
@@ -162,7 +166,7 @@ public sealed partial class ZfsDriver
             if ((await Tree(_dataset)).FirstOrDefault(d => !IsHere(d.Path) && IsHere(d.Origin)) is not { } clone) break;
             if (await _zfs.Try("promote", clone.Path) is { Ok: false } refused) return refused.Error.Trim();
         }
-        // Safe: its removal was ordered and stands in the pool's folder; where a clone outside needs something of it still, `zfs` refuses.
+        // Safe: its removal was ordered and stands in the pool's folder, and nothing but the driver's own is there; where a clone outside needs something of it still, `zfs` refuses.
         if (here.Exists && await _zfs.Patiently("destroy", "-r", places.Root) is { Ok: false } busy) return busy.Error.Trim();
         while (places.Grave() is { } grave)
         {

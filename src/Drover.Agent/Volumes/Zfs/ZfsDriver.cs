@@ -124,7 +124,7 @@ public sealed partial class ZfsDriver(string pool, string mountRoot, IHostComman
     private async Task<IReadOnlyList<ZfsDataset>> Tree(string root)
     {
         const int tries = 4;
-        string[] arguments = ["get", "-Hp", "-r", "-o", "name,property,value", ZfsTree.Properties, root];
+        string[] arguments = ["get", "-Hp", "-r", "-o", "name,property,value,source", ZfsTree.Properties, root];
         for (var i = 1; ; i++)
         {
             var result = await _zfs.Try(arguments);
@@ -157,6 +157,7 @@ public sealed partial class ZfsDriver(string pool, string mountRoot, IHostComman
         if (ledger is null && places.ForeignTrace(here) is { } foreign) return VolumeOutcome.Conflict(foreign);
         if (places.Grave() is not null) return VolumeOutcome.Busy($"an older volume called {places.Name} is being removed and not gone yet: end what works in it, then repeat, or restart the agent");
         ledger ??= VolumeLedger.Blank;
+        if (places.Newer(here, ledger) is { } newer) return VolumeOutcome.Conflict(newer);
         if (epoch < ledger.Known) return VolumeOutcome.Stale(epoch, ledger.Known);
         return ledger.Live && ledger.Epoch == epoch && places.ForeignTrace(here) is { } gone ? VolumeOutcome.Missing(gone) : null;
     }

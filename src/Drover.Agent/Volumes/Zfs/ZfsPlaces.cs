@@ -39,7 +39,7 @@ internal sealed class ZfsPlaces(string pool, string dataset, VolumeName name)
     }
 
     /// <summary>Live data whose epoch was put away: what is left of it carries snapshots like any other dataset. It keeps its name, for a renaming takes the mounts of clones away.</summary>
-    public static bool IsPutAway(ZfsDataset dataset, VolumeLedger ledger) => dataset.Live is { } epoch && epoch < ledger.Floor && !(ledger.Live && epoch == ledger.Epoch);
+    public static bool IsPutAway(ZfsDataset dataset, VolumeLedger ledger) => dataset.Live is { } epoch && epoch < ledger.Floor && epoch <= ledger.Epoch && !(ledger.Live && epoch == ledger.Epoch);
 
     /// <summary>The ledger comes before all else, so that data without one is never ours to touch.</summary>
     public void KeepLedger()
@@ -77,12 +77,23 @@ internal sealed class ZfsPlaces(string pool, string dataset, VolumeName name)
         try
         {
             if (ReadLedger() is { } ledger)
-                return ledger.Live && here.Live(ledger.Epoch) is null ? $"the live data of epoch {ledger.Epoch} is gone from the pool: `zfs list -r -t all {Root}` shows what is left; `zfs clone -o mountpoint={LivePath(ledger.Epoch)} SNAPSHOT {LiveDataset(ledger.Epoch)}` makes it anew" : null;
+                return Newer(here, ledger) is { } newer ? newer : ledger.Live && here.Live(ledger.Epoch) is null ? $"the live data of epoch {ledger.Epoch} is gone from the pool: `zfs list -r -t all {Root}` shows what is left; `zfs clone -o mountpoint={LivePath(ledger.Epoch)} SNAPSHOT {LiveDataset(ledger.Epoch)}` makes it anew" : null;
             if (Grave() is not null) return null;
+            if (here.Strange.Count > 0) return NotOurs(here);
             return here.Datasets.Any(d => d.Live is not null) || here.Visible.Any() ? $"{Root} holds data, and {Path} no {VolumeLedger.FileName}: rename the dataset or restore the ledger" : null;
         }
         catch (InvalidDataException e) { return e.Message; }
     }
+
+    /// <summary>Why not everything there may be destroyed; null when all of it is the driver's.</summary>
+    public string? Unexplained(ZfsVolume here) =>
+        here.Strange.Count > 0 ? NotOurs(here) : ReadLedger() is { } ledger ? Newer(here, ledger) : null;
+
+    private static string NotOurs(ZfsVolume here) => $"{here.Strange[0]} lies in a volume's dataset and is not of this driver: move it away, or destroy it if nobody needs it";
+
+    /// <summary>Live data that this node's ledger has never heard of, and that no attempt of the driver left.</summary>
+    public string? Newer(ZfsVolume here, VolumeLedger ledger) => here.Datasets.FirstOrDefault(d => d.Live > ledger.Epoch && !d.IsAttempt) is { } newer
+        ? $"{newer.Path} is newer than {Path}/{VolumeLedger.FileName}, which knows epoch {ledger.Epoch}: restore the ledger that belongs to it, or rename the dataset" : null;
 
     public static IEnumerable<string> NamesIn(string folder) =>
         Directory.Exists(folder) ? Directory.EnumerateFileSystemEntries(folder).Select(p => System.IO.Path.GetFileName(p)!) : [];
