@@ -1,7 +1,9 @@
 using System.IO.Pipelines;
+using Drover.Agent.Host;
 using Drover.Agent.Volumes;
 using Drover.Agent.Volumes.Zfs;
 using Drover.Core;
+using Drover.Testing;
 using Xunit;
 
 namespace Drover.Platform.Tests.Volumes;
@@ -142,6 +144,59 @@ public sealed class ZfsSafetyTests
         await using var late = await Incoming(pool, guid, "send", snapshot, "s2");
         Directory.Move(folder, grave);
         Assert.Contains("was removed", (await Assert.ThrowsAsync<IOException>(() => late.Accept(default))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Where_another_tool_takes_snapshots_between_a_difference_asks_for_everything_and_leaves_no_clone()
+    {
+        await using var pool = await Pool();
+        await Take(pool, "s1");
+        await Take(pool, "s2");
+        var stream = new Pipe(new PipeOptions(pauseWriterThreshold: 0));
+        await pool.Driver.Send(Db, new("s2"), new("s1"), StreamFormat.ZfsSend1, stream.Writer, default);
+        await Done(pool.Driver.Remove(Db, new([new("s2")], false, Epoch.None, false), default));
+        var before = await pool.Datasets();
+        var snapshots = new SnapshotsBetween(pool.Commands);
+        var driver = new ZfsDriver(pool.Pool, pool.MountRoot, snapshots, new SeededChance(5), TimeProvider.System);
+        await driver.Recover(default);
+        await Assert.ThrowsAsync<BaseUnusable>(() => driver.Receive(Db, new("s2"), new("s1"), StreamFormat.ZfsSend1, stream.Reader, default));
+        // All that is left is what the other tool made.
+        var clone = snapshots.Taken!.Split('@')[0];
+        await Zfs(pool, "destroy", snapshots.Taken);
+        await driver.Recover(default);
+        Assert.DoesNotContain(clone, await pool.Datasets(), StringComparison.Ordinal);
+        Assert.Equal(before, await pool.Datasets());
+    }
+
+    /// <summary>Another tool takes a snapshot of each dataset that is about to take over others.</summary>
+    private sealed class SnapshotsBetween(IHostCommands real) : IHostCommands
+    {
+        public string? Taken { get; private set; }
+
+        public async Task<CommandResult> Run(HostCommand command, CancellationToken cancel)
+        {
+            if (command.Arguments is ["promote", var dataset] && Taken is null) (await real.Run(new("zfs", ["snapshot", Taken = $"{dataset}@s1"]), cancel)).Require(command);
+            return await real.Run(command, cancel);
+        }
+
+        public IRunningCommand Start(HostCommand command) => real.Start(command);
+    }
+
+    [Fact]
+    public async Task What_the_filesystem_shows_of_its_snapshots_is_not_sent_as_files()
+    {
+        await using var pool = await Pool();
+        pool.Write(Db, "a", new byte[1000]);
+        await Take(pool, "s1");
+        Assert.Equal("false", await Zfs(pool, "get", "-H", "-o", "value", "com.sun:auto-snapshot", $"{pool.Dataset}/volumes/db/live-1"));
+        await Zfs(pool, "set", "snapdir=visible", $"{pool.Dataset}/volumes");
+        var stream = new Pipe(new PipeOptions(pauseWriterThreshold: 0));
+        await pool.Driver.Send(Db, new("s1"), null, StreamFormat.Tree1, stream.Writer, default);
+        var bytes = new MemoryStream();
+        await stream.Reader.CopyToAsync(bytes);
+        Assert.DoesNotContain(".zfs", System.Text.Encoding.Latin1.GetString(bytes.ToArray()), StringComparison.Ordinal);
+        await pool.Driver.Recover(default);
+        Assert.Equal("hidden", await Zfs(pool, "get", "-H", "-o", "value", "snapdir", $"{pool.Dataset}/volumes/db/live-1"));
     }
 
     private static async Task<string> Zfs(ZfsPool pool, params string[] arguments) => (await pool.Commands.Run(new("zfs", arguments), default)).Require(new("zfs", arguments)).Trim();

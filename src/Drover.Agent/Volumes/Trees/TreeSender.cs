@@ -1,4 +1,5 @@
 using System.IO.Pipelines;
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 
 namespace Drover.Agent.Volumes.Trees;
@@ -11,8 +12,10 @@ internal sealed record TreeSource(string Root, Guid Identity);
 
 /// <summary>Writes a tree as a tree-1 stream, or its difference to another. Entries in the order of their bytes, so that the same trees give the same stream.</summary>
 /// <param name="isStill">Nobody changes the tree: an entry that goes away while it is sent is an error. Where not (live data), it is as if it had gone before.</param>
-internal sealed class TreeSender(PipeWriter to, KnownSame same, bool isStill)
+/// <param name="hidden">An entry directly at the root that belongs to the filesystem, not to the tree.</param>
+internal sealed class TreeSender(PipeWriter to, KnownSame same, bool isStill, string? hidden = null)
 {
+    private readonly byte[]? _hidden = hidden is null ? null : RawName.Of(Encoding.UTF8.GetBytes(hidden));
     private readonly TreeRecordWriter _out = new(to);
     private readonly FirstPaths _first = new(), _firstBefore = new();
     private readonly HashSet<(ulong, ulong)> _sent = [];
@@ -44,8 +47,8 @@ internal sealed class TreeSender(PipeWriter to, KnownSame same, bool isStill)
     private async Task<bool> Inside(Place place, CancellationToken cancel)
     {
         if (place.Depth > TreeFormat.Deepest) throw TooDeep(place.Path);
-        var now = TreeCalls.Names(place.Now);
-        var before = place.Before is null ? [] : TreeCalls.Names(place.Before);
+        var now = Names(place.Now, place.Depth);
+        var before = place.Before is null ? [] : Names(place.Before, place.Depth);
         var touched = false;
         for (int n = 0, b = 0; n < now.Count || b < before.Count;)
         {
@@ -57,6 +60,13 @@ internal sealed class TreeSender(PipeWriter to, KnownSame same, bool isStill)
             if (order >= 0) b++;
         }
         return touched;
+    }
+
+    private List<byte[]> Names(SafeFileHandle folder, int depth)
+    {
+        var names = TreeCalls.Names(folder);
+        if (depth == 0 && _hidden is not null) names.RemoveAll(n => n.AsSpan().SequenceEqual(_hidden));
+        return names;
     }
 
     private async Task<bool> Entry(Place place, byte[] name, bool isNow, bool isBefore, CancellationToken cancel)

@@ -114,7 +114,7 @@ public sealed partial class ZfsDriver
         await Feed(first, reader, receiving, cancel);
         var result = await receiving.Exited(cancel);
         await stream.CompleteAsync();
-        if (!result.Ok) throw Refused(attempt, result);
+        if (!result.Ok) throw ZfsRefusal.Of(result, attempt.Name, _pool, isDifference: header.Base is not null);
         await attempt.Check(header);
     }
 
@@ -136,14 +136,6 @@ public sealed partial class ZfsDriver
             receiving.Kill();
             throw;
         }
-    }
-
-    private Exception Refused(Incoming attempt, CommandResult result)
-    {
-        if (ZfsProgram.IsFull(result)) return new IOException($"the pool at {_pool} is full: make room, then repeat ({result.Error.Trim()})");
-        if (result.Error.Contains("does not match incremental source", StringComparison.Ordinal) || result.Error.Contains("local origin", StringComparison.Ordinal))
-            return new BaseUnusable($"zfs finds no base for {attempt.Name}: {result.Error.Trim()}");
-        return new InvalidDataException($"zfs could not apply the stream of {attempt.Name}: {result.Error.Trim()}");
     }
 
     private sealed class Incoming(ZfsDriver driver, ZfsPlaces places, SnapshotName snapshot, string attempt) : IIncoming
@@ -190,8 +182,12 @@ public sealed partial class ZfsDriver
             }
             // A clone that takes the base over has it as its newest.
             await driver.Clone(basis, fresh);
-            await driver._zfs.Run("promote", fresh);
-            return fresh;
+            var promoted = await driver._zfs.Try("promote", fresh);
+            if (promoted.Ok) return fresh;
+            // Safe: a clone without anything of its own, made above. Where somebody put a snapshot into it meanwhile, `zfs` refuses.
+            await driver._zfs.Patiently("destroy", fresh);
+            throw ZfsProgram.IsFull(promoted) ? ZfsProgram.Failure(new("zfs", ["promote", fresh]), promoted)
+                : new BaseUnusable($"base {basis.Path} of {Name} cannot be taken over ({promoted.Error.Trim()}): does something else than drover take snapshots here?");
         }
 
         /// <summary>A dataset of its own to make a tree in, mounted.</summary>

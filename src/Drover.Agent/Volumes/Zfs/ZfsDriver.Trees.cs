@@ -13,7 +13,8 @@ public sealed partial class ZfsDriver
         // A second before the base was taken, by the clock that its files' times are of: where one changed about then, a coarse clock could hide one more change.
         var taken = new Moment((basis?.Taken ?? 0) - 1, 0);
         bool Same(TreeEntry n, TreeEntry b) => n with { Device = 0, Links = 0 } == b with { Device = 0, Links = 0 } && b.Changed.CompareTo(taken) < 0;
-        var sender = new TreeSender(to, Same, isStill: true);
+        // `.zfs` shows all snapshots in themselves, where somebody made it visible.
+        var sender = new TreeSender(to, Same, isStill: true, hidden: ".zfs");
         await Task.Run(() => sender.Send(new(now.Path, what.Identity), before is null ? null : new(before.Path, basis!.Identity), cancel), cancel);
     }
 

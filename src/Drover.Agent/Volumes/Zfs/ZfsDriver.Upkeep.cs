@@ -26,6 +26,8 @@ public sealed partial class ZfsDriver
         _dataset = source;
         var root = ZfsPlaces.VolumesOf(_dataset);
         if ((await Tree(root)).Count == 0) await _zfs.Run("create", "-o", "mountpoint=none", "-o", "canmount=off", root);
+        // One that this version or the kernel refuses is done without.
+        foreach (var setting in ZfsSettings.Missing(await _zfs.Run("get", "-H", "-o", "property,value", "all", root))) await _zfs.Try("set", setting, root);
         Native.MakePrivateFolder(ZfsPlaces.VolumesOf(_pool));
         Native.MakePrivateFolder(ZfsPlaces.RemovedOf(_pool));
         _emptyBytes = (await Tree(root)).First(d => d.Path == root).Bytes;
