@@ -64,10 +64,9 @@ public sealed partial class TreeFidelityTests
     [InlineData("btrfs", "directory")]
     [InlineData("directory", "btrfs")]
     [InlineData("directory", "directory")]
-    [InlineData("zfs", "btrfs")]
-    [InlineData("btrfs", "zfs")]
-    [InlineData("zfs", "directory")]
-    public async Task All_arrives_as_it_was(string from, string to)
+    public Task All_arrives_as_it_was(string from, string to) => Arrives(from, to);
+
+    internal static async Task Arrives(string from, string to)
     {
         await using var source = await Pools.Of(from);
         await using var target = await Pools.Of(to);

@@ -6,7 +6,7 @@ namespace Drover.Platform.Tests.Volumes;
 
 /// <summary>The laws of a volume driver on ZFS.</summary>
 [Collection("pools")]
-[Trait("needs", "root")]
+[Trait("needs", "root"), Trait("pool", "zfs")]
 public sealed class ZfsDriverTests : VolumeDriverSuite
 {
     protected override async Task<IPoolBench> NewPool(long? mebibytes = null) => await ZfsPool.Make(mebibytes ?? 512);
@@ -14,7 +14,7 @@ public sealed class ZfsDriverTests : VolumeDriverSuite
 
 /// <summary>The same laws where the pools exchange trees.</summary>
 [Collection("pools")]
-[Trait("needs", "root")]
+[Trait("needs", "root"), Trait("pool", "zfs")]
 public sealed class ZfsTreeTests : VolumeDriverSuite
 {
     protected override StreamFormat? Format => StreamFormat.Tree1;
@@ -23,7 +23,7 @@ public sealed class ZfsTreeTests : VolumeDriverSuite
 
 /// <summary>The same laws where every second pool is of another kind, btrfs and folders in turn.</summary>
 [Collection("pools")]
-[Trait("needs", "root")]
+[Trait("needs", "root"), Trait("pool", "zfs")]
 public sealed class ZfsUnlikeTests : VolumeDriverSuite
 {
     private int _pools;

@@ -10,7 +10,7 @@ namespace Drover.Platform.Tests.Volumes;
 
 /// <summary>What must not be lost, and what is not ours to take away.</summary>
 [Collection("pools")]
-[Trait("needs", "root")]
+[Trait("needs", "root"), Trait("pool", "zfs")]
 public sealed class ZfsSafetyTests
 {
     private static readonly VolumeName Db = new("db"), Other = new("other");

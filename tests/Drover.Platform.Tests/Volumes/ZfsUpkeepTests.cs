@@ -9,7 +9,7 @@ namespace Drover.Platform.Tests.Volumes;
 
 /// <summary>What only ZFS has: datasets that depend on each other, and what that must never be felt of.</summary>
 [Collection("pools")]
-[Trait("needs", "root")]
+[Trait("needs", "root"), Trait("pool", "zfs")]
 public sealed class ZfsUpkeepTests
 {
     private static readonly VolumeName Db = new("db"), Other = new("other");
