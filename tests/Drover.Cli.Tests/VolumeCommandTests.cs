@@ -49,4 +49,13 @@ public sealed class VolumeCommandTests
         var failure = await Assert.ThrowsAsync<CommandFailure>(() => RootCommands.Build().Parse(line.Split(' ')).InvokeAsync(new System.CommandLine.InvocationConfiguration { EnableDefaultExceptionHandler = false }, CancellationToken.None));
         Assert.Equal(ExitCode.Usage, failure.ExitCode);
     }
+
+    [Theory]
+    [InlineData("../x"), InlineData("a/b"), InlineData("..")]
+    public void A_name_that_leads_elsewhere_is_refused_before_anything_is_asked(string name)
+    {
+        var path = $"/api/v1/volumes/{Uri.EscapeDataString(name)}/import";
+        Assert.Contains($"'{name}' is no name", Assert.Throws<CommandFailure>(() => ControlClient.Straight(path)).Message, StringComparison.Ordinal);
+        Assert.Equal("/v2/apps/group/app?force=a%2Fb", ControlClient.Straight("/v2/apps/group/app?force=a%2Fb"));
+    }
 }

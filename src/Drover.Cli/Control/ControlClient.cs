@@ -40,7 +40,7 @@ public sealed class ControlClient(Uri control, Credentials credentials) : IDispo
 
     public async Task<string> Text(HttpMethod method, string path, string? body, CancellationToken cancel)
     {
-        using var request = new HttpRequestMessage(method, path);
+        using var request = new HttpRequestMessage(method, Straight(path));
         if (body is not null) request.Content = new StringContent(body, Encoding.UTF8, "application/json");
         using var response = await Send(request, HttpCompletionOption.ResponseContentRead, cancel);
         return await response.Content.ReadAsStringAsync(cancel);
@@ -49,7 +49,7 @@ public sealed class ControlClient(Uri control, Credentials credentials) : IDispo
     /// <summary>A body that comes as it is made (logs).</summary>
     public async Task CopyTo(string path, Stream to, CancellationToken cancel)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        using var request = new HttpRequestMessage(HttpMethod.Get, Straight(path));
         using var response = await Send(request, HttpCompletionOption.ResponseHeadersRead, cancel);
         await using var from = await response.Content.ReadAsStreamAsync(cancel);
         var buffer = new byte[16 * 1024];
@@ -64,7 +64,7 @@ public sealed class ControlClient(Uri control, Credentials credentials) : IDispo
     /// <summary>A long body, read as it comes.</summary>
     public async Task Download(string path, Func<Stream, Task> read, CancellationToken cancel)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        using var request = new HttpRequestMessage(HttpMethod.Get, Straight(path));
         using var response = await Send(request, HttpCompletionOption.ResponseHeadersRead, cancel);
         await using var from = await response.Content.ReadAsStreamAsync(cancel);
         await read(from);
@@ -73,7 +73,7 @@ public sealed class ControlClient(Uri control, Credentials credentials) : IDispo
     /// <summary>Sends a long body. The server is asked first whether it wants it.</summary>
     public async Task<T> Upload<T>(string path, Stream body, JsonTypeInfo<T> type, CancellationToken cancel)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StreamContent(body, 256 * 1024), Headers = { ExpectContinue = true } };
+        using var request = new HttpRequestMessage(HttpMethod.Post, Straight(path)) { Content = new StreamContent(body, 256 * 1024), Headers = { ExpectContinue = true } };
         request.Content.Headers.ContentType = new("application/octet-stream");
         using var response = await Send(request, HttpCompletionOption.ResponseContentRead, cancel);
         return JsonSerializer.Deserialize(await response.Content.ReadAsStringAsync(cancel), type) ?? throw Unreadable(path);
@@ -131,6 +131,15 @@ public sealed class ControlClient(Uri control, Credentials credentials) : IDispo
             text.Append(Environment.NewLine).Append("  Locked by deployment ").AppendJoin(", ", locks.Select(d => (string?)d?["id"])).Append(": `drover status` says what it waits for; --force takes over");
         if ((string?)refusal["remedy"] is { Length: > 0 } remedy) text.Append(". ").Append(remedy);
         return new(text.ToString(), exit) { RetryAfter = retryAfter };
+    }
+
+    /// <summary>A name with a slash, or of dots alone, would lead to another place than the one meant.</summary>
+    internal static string Straight(string path)
+    {
+        foreach (var part in path.Split('?')[0].Split('/'))
+            if (part is "." or ".." || part.Contains("%2F", StringComparison.OrdinalIgnoreCase))
+                throw new CommandFailure($"'{Uri.UnescapeDataString(part)}' is no name: a name has no slashes, and more than dots");
+        return path;
     }
 
     private static CommandFailure Unreadable(string path) => new($"the control plane answered nothing that can be read at {path}");
