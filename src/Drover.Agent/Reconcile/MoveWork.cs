@@ -10,7 +10,7 @@ namespace Drover.Agent.Reconcile;
 /// <summary>The steps of a move on this node, under the same locks as the reconciler.</summary>
 public sealed class MoveWork(
     Orders orders, NodeBook book, InstanceWork instances, IContainerRuntime containers, IVolumeDriver volumes, IRoundSender rounds, KeyedLocks locks, IObservations observations,
-    IWriteRight right, IArrivals? arrivals = null)
+    IWriteRight right, TimeProvider time, IArrivals? arrivals = null)
     : IStepWork
 {
     /// <summary>Snapshots of a volume, the newest: an older one is nobody's base but by chance.</summary>
@@ -145,14 +145,18 @@ public sealed class MoveWork(
         if (stop.Freeze) await OrderedToHold(new(stop.InstanceId), cancel);
         using var held = await locks.Take([KeyedLocks.Instance(stop.InstanceId), .. stop.Volumes.Select(KeyedLocks.Volume)], cancel);
         var result = new StepResult();
+        long? requested = null;
         if (stop.TaskId.Length > 0)
         {
             var task = new TaskId(stop.TaskId);
             if (stop.Freeze) return await Freeze(task, stop, cancel);
             book.Notes(task).StoppedByUs = true;
             await Unthrottled(task, cancel);
+            var asked = time.GetTimestamp();
             var stopped = await containers.Stop(task, TimeSpan.FromMilliseconds(stop.GraceMs), cancel);
             result.AppStopUs = (long)stopped.Elapsed.TotalMicroseconds;
+            // One that had ended before has been away for longer than this step can tell.
+            if (stopped.WasRunning) requested = asked;
             await book.Refresh(task, cancel);
         }
         foreach (var name in stop.Volumes)
@@ -163,8 +167,11 @@ public sealed class MoveWork(
             if (!unmounted.Ok) throw Failed(name, unmounted);
             await TellVolume(new(name), cancel);
         }
+        if (requested is { } moment) result.SinceStopUs = Micros(moment);
         return result;
     }
+
+    private long Micros(long since) => Math.Max(1, (long)time.GetElapsedTime(since).TotalMicroseconds);
 
     /// <summary>The order that says so travels beside the step. Frozen before it has come, the container would be thawed again as one that should run.</summary>
     private async Task OrderedToHold(InstanceId instance, CancellationToken cancel)
@@ -189,12 +196,14 @@ public sealed class MoveWork(
     /// <summary>The volume stays where it is: frozen processes have it open. The container's own end comes after the commit, by the orders of this node, or its thaw by an undo.</summary>
     private async Task<StepResult> Freeze(TaskId task, StopInstance stop, CancellationToken cancel)
     {
+        var stood = await book.Refresh(task, cancel) is { Frozen: true };
+        var asked = time.GetTimestamp();
         var frozen = await containers.Freeze(task, cancel);
         await book.Refresh(task, cancel);
         if (!frozen.Ok) throw new StepFailed(frozen.Kind == ContainerOutcomeKind.NoContainer ? StepErrorKind.Refused : StepErrorKind.Retry, $"{task} cannot be frozen: {frozen.Message}");
         foreach (var name in stop.Volumes)
             if (await book.WritingWith(new(name), cancel) is { } user) throw new StepFailed(StepErrorKind.Refused, $"volume '{name}': container of task {user} still runs with it");
-        return new StepResult();
+        return stood ? new StepResult() : new StepResult { SinceStopUs = Micros(asked) };
     }
 
     /// <summary>Off before a stop, which would take longer, and after an undo, whoever put it there.</summary>

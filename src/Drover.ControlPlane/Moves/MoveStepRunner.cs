@@ -88,7 +88,7 @@ public sealed class MoveStepRunner(ICluster cluster, IAgentConnections agents, M
             case MoveStep.ThrottleInstance throttle:
                 return new MoveEvent.Throttled(throttle.Level);
             case MoveStep.StopInstance:
-                return new MoveEvent.Stopped(MoveOrders.Micros(results[0].AppStopUs));
+                return new MoveEvent.Stopped(MoveOrders.Micros(results[0].AppStopUs)) { SinceRequest = results[0].SinceStopUs > 0 ? MoveOrders.Micros(results[0].SinceStopUs) : null };
             default:
                 return new MoveEvent.Retired();
         }

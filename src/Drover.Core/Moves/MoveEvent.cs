@@ -37,7 +37,11 @@ public abstract record MoveEvent
     public sealed record CutAsked : MoveEvent;
 
     /// <param name="AppStop">From the stop signal to the container's end.</param>
-    public sealed record Stopped(TimeSpan AppStop) : MoveEvent;
+    public sealed record Stopped(TimeSpan AppStop) : MoveEvent
+    {
+        /// <summary>From the source's request to the engine until now; null: not known, and the stop counts from when it was decided.</summary>
+        public TimeSpan? SinceRequest { get; init; }
+    }
 
     /// <summary>The commit point was not passed: the volumes are no longer as the move knew them.</summary>
     public sealed record CommitRefused(string Why) : MoveEvent;

@@ -44,7 +44,7 @@ public static partial class MoveMachine
             (MoveState.Seeding, MoveEvent.PauseOver) when move.NextRoundAt is not null => move with { NextRoundAt = null, WaitsFor = null },
             (MoveState.Planned or MoveState.Preparing or MoveState.Seeding, MoveEvent.CutAsked) when !move.CutNow =>
                 move with { CutNow = true, NextRoundAt = null, WaitsFor = move.NextRoundAt is null ? move.WaitsFor : null },
-            (MoveState.Quiescing, MoveEvent.Stopped(var appStop)) => AfterStop(move, appStop, now),
+            (MoveState.Quiescing, MoveEvent.Stopped stopped) => AfterStop(move, stopped, now),
             (MoveState.FinalDelta, MoveEvent.RoundSent(var round)) when Expected(move, round, final: true) => AfterFinal(move, round, now),
             (MoveState.Verified, MoveEvent.CommitRefused(var why)) => Unwind(move, why, now),
             (MoveState.CutOver, MoveEvent.TargetStarts) => To(move, MoveState.Starting, now),
@@ -165,8 +165,17 @@ public static partial class MoveMachine
     private static Move Quiesce(Move move, DateTimeOffset now) =>
         To(move with { Timings = move.Timings with { StopRequestedAt = now } }, MoveState.Quiescing, now);
 
-    private static Move AfterStop(Move move, TimeSpan appStop, DateTimeOffset now) =>
-        To(move with { Timings = move.Timings with { AppStop = appStop, StoppedAt = now } }, move.Volumes.Count == 0 ? MoveState.Verified : MoveState.FinalDelta, now);
+    /// <summary>The app serves while the source syncs its pool before the stop: that is not time without it.</summary>
+    private static Move AfterStop(Move move, MoveEvent.Stopped stopped, DateTimeOffset now) =>
+        To(move with
+        {
+            Timings = move.Timings with
+            {
+                StopRequestedAt = stopped.SinceRequest is { } since ? Later(now - since, move.Timings.StopRequestedAt) : move.Timings.StopRequestedAt,
+                AppStop = stopped.AppStop,
+                StoppedAt = now,
+            },
+        }, move.Volumes.Count == 0 ? MoveState.Verified : MoveState.FinalDelta, now);
 
     private static Move AfterFinal(Move move, Round round, DateTimeOffset now) => To(
         move with

@@ -44,7 +44,7 @@ internal sealed class NodeRig : IAsyncDisposable
         _health = new(Probe, Time, NullLogger<HealthChecks>.Instance);
         var work = new InstanceWork(Orders, book, Docker, Volumes, Owners, Overlay, Told, Right, options, Time, NullLogger<InstanceWork>.Instance);
         Reconciler = new(Orders, book, Docker, work, _health, locks, Told, Time, NullLogger<Reconciler>.Instance);
-        Steps = new(new StepsByKind(new MoveWork(Orders, book, work, Docker, Volumes, Rounds, locks, Told, Right), new VolumeWork(Orders, book, Volumes, locks, Told)), Told, NullLogger<StepExecutor>.Instance);
+        Steps = new(new StepsByKind(new MoveWork(Orders, book, work, Docker, Volumes, Rounds, locks, Told, Right, Time), new VolumeWork(Orders, book, Volumes, locks, Told)), Told, NullLogger<StepExecutor>.Instance);
     }
 
     public async Task<NodeRig> Start()

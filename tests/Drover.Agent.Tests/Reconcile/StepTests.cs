@@ -43,6 +43,30 @@ public sealed class StepTests
         Assert.Empty(rig.Docker.Running);
     }
 
+    [Fact]
+    public async Task A_stop_says_how_long_ago_the_engine_was_asked_unless_the_app_had_ended_before()
+    {
+        await using var rig = await Source(InstanceWish.Hold);
+        rig.Steps.Accept(StopStep());
+        Assert.True((await rig.Told.Result("s1")).SinceStopUs > 0);
+        rig.Steps.Accept(StopStep("s2"));
+        var again = await rig.Told.Result("s2");
+        Assert.Equal(("", 0L), (again.Error, again.SinceStopUs));
+    }
+
+    [Fact]
+    public async Task A_freeze_says_how_long_ago_the_engine_was_asked_unless_the_app_stood_still_before()
+    {
+        await using var rig = await Source(InstanceWish.Hold);
+        rig.Steps.Accept(FreezeStep());
+        Assert.True((await rig.Told.Result("f1")).SinceStopUs > 0);
+        var second = FreezeStep();
+        second.StepId = "f2";
+        rig.Steps.Accept(second);
+        var again = await rig.Told.Result("f2");
+        Assert.Equal(("", 0L), (again.Error, again.SinceStopUs));
+    }
+
     private static Step FreezeStep()
     {
         var step = StopStep("f1");

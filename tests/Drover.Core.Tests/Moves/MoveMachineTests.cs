@@ -112,6 +112,18 @@ public sealed class MoveMachineTests
         Assert.True(Assert.IsType<MoveStep.SendRound>(Assert.Single(MoveMachine.Steps(move))).Final);
     }
 
+    [Theory]
+    [InlineData(null, 0)]
+    [InlineData(80, 920)]
+    [InlineData(5_000, 0)]
+    public void The_stop_counts_from_the_request_to_the_engine_and_where_that_is_not_known_from_its_decision(int? since, int expected)
+    {
+        var decided = In(MoveState.Quiescing) with { Timings = CutoverTimings.None with { StopRequestedAt = Now } };
+        var stopped = MoveMachine.Next(decided, new MoveEvent.Stopped(TimeSpan.FromMilliseconds(50)) { SinceRequest = since is { } ms ? TimeSpan.FromMilliseconds(ms) : null }, Now.AddSeconds(1)).Next;
+        Assert.Equal(Now.AddMilliseconds(expected), stopped.Timings.StopRequestedAt);
+        Assert.Equal(Now.AddSeconds(1), stopped.Timings.StoppedAt);
+    }
+
     [Fact]
     public void An_app_without_volumes_is_stopped_and_goes_without_data()
     {
