@@ -119,7 +119,7 @@ public sealed class LabFixture : IAsyncLifetime
             catch (Exception e) when (e is HttpRequestException or TaskCanceledException or IOException) { trouble = e.Message; }
         }
         while (await Next(tick, giveUp.Token));
-        throw new TimeoutException($"waited {Patience.TotalMinutes:0} minutes for {what}; {seen?.Invoke()} {trouble}");
+        throw new TimeoutException($"waited {Patience.TotalMinutes:0} minutes for {what}; {seen?.Invoke()} {trouble}\n{(await Control("status")).Output}");
     }
 
     private static async Task<bool> Next(PeriodicTimer tick, CancellationToken giveUp)

@@ -4,7 +4,8 @@ namespace Drover.Agent.Networks;
 
 /// <summary>The part of the Engine API (version 1.41) about networks that is used here; field names as on its wire.</summary>
 public sealed record EngineNetwork(
-    string Name, string Id, string Driver, [property: JsonPropertyName("IPAM")] EngineIpam? Ipam, Dictionary<string, string>? Options, Dictionary<string, EngineContainer>? Containers);
+    string Name, string Id, string Driver, [property: JsonPropertyName("IPAM")] EngineIpam? Ipam, Dictionary<string, string>? Options, Dictionary<string, EngineContainer>? Containers,
+    DateTimeOffset Created = default);
 
 public sealed record EngineContainer(string? Name);
 
@@ -21,6 +22,7 @@ public sealed record EngineError([property: JsonPropertyName("message")] string?
 
 [JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(EngineNetwork))]
+[JsonSerializable(typeof(IReadOnlyList<EngineNetwork>))]
 [JsonSerializable(typeof(EngineNetworkCreate))]
 [JsonSerializable(typeof(EngineCreated))]
 [JsonSerializable(typeof(EngineError))]

@@ -116,5 +116,37 @@ public sealed class DockerNetworkTests : IAsyncLifetime
         Assert.Contains("10.4.0.0/24", await _one.Docker("network", "inspect", "weave"), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task One_network_of_a_name_whoever_asks_at_the_same_moment_and_of_two_the_used_one_stays()
+    {
+        DesiredNetwork Order(string name, int vni) => new() { Name = name, Vni = vni, Subnet = $"10.{vni - 4090}.0.0/24" };
+        for (var round = 0; round < 5; round++)
+        {
+            var order = Order($"race{round}", 4097 + round);
+            await _one.Overlay.Apply(order, None);
+            await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => Task.Run(() => _one.Networks.Ensure(order, None))));
+            Assert.Single(await Ids($"race{round}"));
+        }
+
+        // Two of one name, as an engine makes them that was asked twice: neither is found by the name.
+        await Tell(("10.2.0.1", "n1"));
+        await Twin("weave", "4096", "10.2.0.0/24");
+        Assert.Equal(2, (await Ids("weave")).Length);
+        await Tell(("10.2.0.1", "n1"));
+        Assert.Single(await Ids("weave"));
+        // One that is in use stays, whatever comes beside it.
+        await _one.Run("app", "10.2.0.1");
+        var used = Assert.Single(await Ids("weave"));
+        await Twin("weave", "4096", "10.2.0.0/24");
+        await Tell(("10.2.0.1", "n1"));
+        Assert.Equal(used, Assert.Single(await Ids("weave")));
+        Assert.True(await _one.Reaches("app", "10.2.0.1"));
+        await _one.Docker("rm", "-f", "app");
+    }
+
+    private Task Twin(string name, string vni, string subnet) =>
+        _one.CreateUnchecked($$$"""{"Name":"{{{name}}}","Driver":"drover","IPAM":{"Driver":"drover","Config":[{"Subnet":"{{{subnet}}}"}]},"Options":{"vni":"{{{vni}}}","network":"{{{name}}}"}}""");
+    private async Task<string[]> Ids(string name) => (await _one.Docker("network", "ls", "--no-trunc", "-q", "--filter", $"name=^{name}$")).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
     private async Task<string> Published() => (await Namespaces.Run("nsenter", $"--net={_names.PathOf("n2")}", "busybox", "wget", "-q", "-O", "-", $"http://{_one.Address}:8080/index.html")).Trim();
 }

@@ -101,6 +101,10 @@ public sealed class EngineNode(Namespaces names, string node, string address) : 
 
     public Task<(int Exit, string Output, string Error)> TryDocker(params string[] arguments) => Namespaces.Try("docker", ["-H", $"unix://{_folder}/d.sock", .. arguments]);
 
+    /// <summary>A network by the engine's API, without its look whether there is one of that name.</summary>
+    public Task CreateUnchecked(string body) =>
+        Namespaces.Run("curl", "-sf", "--unix-socket", $"{_folder}/d.sock", "-H", "Content-Type: application/json", "-d", body, "http://docker/v1.41/networks/create");
+
     /// <summary>As the agent does it: created, connected to the overlay with its address, then started.</summary>
     public async Task Run(string name, string overlayAddress, params string[] more)
     {
