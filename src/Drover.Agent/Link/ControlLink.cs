@@ -114,6 +114,7 @@ public sealed class ControlLink(
         using var timer = new PeriodicTimer(every, time);
         while (await timer.WaitForNextTickAsync(cancel))
         {
+            StreamBuffers.Shared.TrimIfIdle();
             var space = await volumes.Space(cancel);
             outbox.Tell(new FromAgent
             {

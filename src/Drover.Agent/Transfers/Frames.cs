@@ -18,12 +18,12 @@ internal readonly record struct FrameHeader(FrameType Type, int Length);
 /// <summary>Frames of <c>proto/drover/agent/v1/transfer.md</c> on one stream. One reader and one writer at a time.</summary>
 internal sealed class FrameChannel(Stream stream) : IDisposable
 {
-    public const int MaxData = 256 * 1024;
+    public const int MaxData = StreamBuffers.Largest;
     /// <summary>Largest payload that is not data.</summary>
     public const int MaxMessage = 64 * 1024;
     public const int HeaderSize = 5, HashSize = 8;
 
-    private readonly byte[] _out = ArrayPool<byte>.Shared.Rent(HeaderSize + MaxMessage + HashSize);
+    private readonly byte[] _out = StreamBuffers.Shared.Rent(HeaderSize + MaxMessage + HashSize);
     private readonly byte[] _in = new byte[HeaderSize + HashSize];
     private readonly XxHash3 _hash = new();
     private readonly SemaphoreSlim _writing = new(1, 1);
@@ -113,7 +113,7 @@ internal sealed class FrameChannel(Stream stream) : IDisposable
 
     public void Dispose()
     {
-        ArrayPool<byte>.Shared.Return(_out);
+        StreamBuffers.Shared.Return(_out);
         _writing.Dispose();
     }
 }

@@ -256,7 +256,7 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
             await reception.Take(room, cancel);
             return;
         }
-        var packed = ArrayPool<byte>.Shared.Rent(header.Length);
+        var packed = StreamBuffers.Shared.Rent(header.Length);
         try
         {
             await channel.ReadPayload(header, packed, cancel);
@@ -265,7 +265,7 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
             unpacker.Unpack(packed.AsSpan(0, header.Length), room.Span);
             await reception.Take(room, cancel);
         }
-        finally { ArrayPool<byte>.Shared.Return(packed); }
+        finally { StreamBuffers.Shared.Return(packed); }
     }
 
     private async Task<Exception> Unexpected(FrameHeader header, CancellationToken cancel) => new InvalidDataException(header.Type == FrameType.Abort
@@ -274,7 +274,7 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
 
     private async Task<Hello> ReadHello(bool dropBefore, CancellationToken cancel)
     {
-        var dropped = dropBefore ? ArrayPool<byte>.Shared.Rent(FrameChannel.MaxData) : [];
+        var dropped = dropBefore ? StreamBuffers.Shared.Rent(FrameChannel.MaxData) : [];
         try
         {
             while (true)
@@ -286,7 +286,7 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
                 await channel.ReadPayload(header, dropped, cancel);
             }
         }
-        finally { if (dropBefore) ArrayPool<byte>.Shared.Return(dropped); }
+        finally { if (dropBefore) StreamBuffers.Shared.Return(dropped); }
     }
 
     private Task Say(Refuse refuse, CancellationToken cancel) => channel.Write(FrameType.Refuse, refuse, TransferJson.Default.Refuse, cancel);

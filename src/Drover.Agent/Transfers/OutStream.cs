@@ -24,7 +24,7 @@ internal sealed class OutStream : IAsyncDisposable
     /// <summary>There is something at the other side by then, and it is not whole.</summary>
     private const int BehindTheHead = 16 * 1024;
 
-    private readonly Pipe _ring = Ring.New();
+    private readonly Pipe _ring = Ring.ToSend();
     private readonly CancellationTokenSource _ending = new();
     private readonly Task _sending;
     private readonly XxHash128 _hash = new();
@@ -105,14 +105,14 @@ internal sealed class OutStream : IAsyncDisposable
     public Chunk Take(int size, Packer? packer = null)
     {
         if (!_ring.Reader.TryRead(out var read)) throw new InvalidOperationException("take follows ready");
-        var frame = ArrayPool<byte>.Shared.Rent(FrameChannel.HeaderSize + size + FrameChannel.HashSize);
+        var frame = StreamBuffers.Shared.Rent(FrameChannel.HeaderSize + size + FrameChannel.HashSize);
         var payload = frame.AsSpan(FrameChannel.HeaderSize, size);
         read.Buffer.Slice(0, size).CopyTo(payload);
         _ring.Reader.AdvanceTo(read.Buffer.GetPosition(size));
         _hash.Append(payload);
         _read += size;
         var packed = packer?.Pack(payload);
-        if (packed is not null) ArrayPool<byte>.Shared.Return(frame);
+        if (packed is not null) StreamBuffers.Shared.Return(frame);
         var (whole, length) = packed ?? (frame, FrameChannel.Seal(FrameType.Data, frame, size));
         var chunk = new Chunk(whole, length, size, _read, _hash.GetCurrentHashAsUInt128());
         lock (_gate) _kept.AddLast(chunk);
@@ -126,7 +126,7 @@ internal sealed class OutStream : IAsyncDisposable
             while (_kept.First is { } first && first.Value.End <= offset)
             {
                 (_letGo, _letGoProof) = (first.Value.End, first.Value.Proof);
-                ArrayPool<byte>.Shared.Return(first.Value.Frame);
+                StreamBuffers.Shared.Return(first.Value.Frame);
                 _kept.RemoveFirst();
             }
     }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using Drover.Agent.Volumes;
 using ZstdSharp;
 
 namespace Drover.Agent.Transfers;
@@ -54,12 +55,12 @@ internal sealed class Packer(TimeProvider time) : IDisposable
     public (byte[] Frame, int Length)? Pack(ReadOnlySpan<byte> piece)
     {
         var began = time.GetTimestamp();
-        var frame = ArrayPool<byte>.Shared.Rent(FrameChannel.HeaderSize + LengthSize + piece.Length + FrameChannel.HashSize);
+        var frame = StreamBuffers.Shared.Rent(FrameChannel.HeaderSize + LengthSize + piece.Length + FrameChannel.HashSize);
         BinaryPrimitives.WriteInt32BigEndian(frame.AsSpan(FrameChannel.HeaderSize), piece.Length);
         var smaller = (_compressor ??= new(Level)).TryWrap(piece, frame.AsSpan(FrameChannel.HeaderSize + LengthSize, piece.Length), out var packed) && packed + LengthSize < piece.Length;
         Choice.Packed(piece.Length, smaller ? packed + LengthSize : piece.Length, time.GetElapsedTime(began));
         if (smaller) return (frame, FrameChannel.Seal(FrameType.Packed, frame, packed + LengthSize));
-        ArrayPool<byte>.Shared.Return(frame);
+        StreamBuffers.Shared.Return(frame);
         return null;
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Drover.Agent.Volumes.Btrfs;
 using Drover.Testing;
 using Xunit;
@@ -11,10 +12,31 @@ public sealed class SendStreamTests
 
     private static byte[] Whole() => new StreamWriter1().Snapshot(Own, Basis).MakeFile("a/new").Write("a/new", 4096, [1, 2, 3]).End();
 
+    /// <summary>As it comes over a pipe: in pieces, whose ends fall anywhere.</summary>
+    private static List<SendCommand>? Parsed(byte[] stream)
+    {
+        var first = new Piece([], 0);
+        var last = first;
+        for (var at = 0; at < stream.Length; at += 7) last = last.Then(stream[at..Math.Min(stream.Length, at + 7)]);
+        return SendStream.Parse(new ReadOnlySequence<byte>(first, 0, last, last.Memory.Length), new HeldCommands());
+    }
+
+    private sealed class Piece : ReadOnlySequenceSegment<byte>
+    {
+        public Piece(byte[] bytes, long at) => (Memory, RunningIndex) = (bytes, at);
+
+        public Piece Then(byte[] bytes)
+        {
+            var next = new Piece(bytes, RunningIndex + Memory.Length);
+            Next = next;
+            return next;
+        }
+    }
+
     [Fact]
     public void Commands_come_out_as_they_went_in()
     {
-        var commands = SendStream.Parse(Whole())!;
+        var commands = Parsed(Whole())!;
         Assert.Equal([SendKind.Snapshot, SendKind.MakeFile, SendKind.Write, SendKind.End], commands.Select(c => c.Kind));
         Assert.Equal((Own, Basis), (commands[0].Uuid, commands[0].CloneUuid));
         Assert.Equal("a/new", commands[1].Path.ToString());
@@ -27,7 +49,7 @@ public sealed class SendStreamTests
     public void Cut_short_anywhere_it_is_refused()
     {
         var whole = Whole();
-        for (var length = 0; length < whole.Length; length++) Assert.Throws<InvalidDataException>(() => SendStream.Parse(whole.AsMemory(0, length)));
+        for (var length = 0; length < whole.Length; length++) Assert.Throws<InvalidDataException>(() => Parsed(whole[..length]));
     }
 
     [Fact]
@@ -38,7 +60,7 @@ public sealed class SendStreamTests
         {
             var damaged = (byte[])whole.Clone();
             damaged[at] ^= 0x10;
-            Assert.Throws<InvalidDataException>(() => SendStream.Parse(damaged));
+            Assert.Throws<InvalidDataException>(() => Parsed(damaged));
         }
     }
 
@@ -47,10 +69,10 @@ public sealed class SendStreamTests
     [InlineData("a/../../out")]
     [InlineData("/etc/passwd")]
     [InlineData("a//b")]
-    public void A_path_out_of_the_tree_is_refused(string path) => Assert.Throws<InvalidDataException>(() => SendStream.Parse(new StreamWriter1().Snapshot(Own, Basis).MakeFile(path).End()));
+    public void A_path_out_of_the_tree_is_refused(string path) => Assert.Throws<InvalidDataException>(() => Parsed(new StreamWriter1().Snapshot(Own, Basis).MakeFile(path).End()));
 
     [Fact]
-    public void What_follows_the_end_is_refused() => Assert.Throws<InvalidDataException>(() => SendStream.Parse((byte[])[.. Whole(), 0]));
+    public void What_follows_the_end_is_refused() => Assert.Throws<InvalidDataException>(() => Parsed((byte[])[.. Whole(), 0]));
 
     [Fact]
     public void Renames_without_end_take_no_file_handles_without_end()
@@ -60,7 +82,7 @@ public sealed class SendStreamTests
         var stream = new StreamWriter1().Snapshot(Own, Basis).MakeFile("in/a");
         for (var i = 0; i < 2000; i++) stream.Write(i % 2 == 0 ? "in/a" : "in/b", 0, [1]).Rename(i % 2 == 0 ? "in/a" : "in/b", i % 2 == 0 ? "in/b" : "in/a");
         var before = Directory.EnumerateFileSystemEntries("/proc/self/fd").Count();
-        using var replay = SendReplay.Of(SendStream.Parse(stream.End())!, folder.File("tree"));
+        using var replay = SendReplay.Of(Parsed(stream.End())!, folder.File("tree"));
         Assert.InRange(Directory.EnumerateFileSystemEntries("/proc/self/fd").Count() - before, 0, 300);
         Assert.True(File.Exists(folder.File("tree/in/a")));
     }
@@ -70,6 +92,6 @@ public sealed class SendStreamTests
     {
         var stream = new StreamWriter1().Snapshot(Own, Basis);
         for (var i = 0; i < 70_000; i++) stream.Rename("a", "b");
-        Assert.Null(SendStream.Parse(stream.End()));
+        Assert.Null(Parsed(stream.End()));
     }
 }

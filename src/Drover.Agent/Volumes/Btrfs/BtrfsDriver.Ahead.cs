@@ -31,7 +31,26 @@ public sealed partial class BtrfsDriver
     /// <summary>A snapshot that is here as <see cref="VolumeLedger.Ready"/>, and what makes the read-only one once that is promoted.</summary>
     private sealed record Pending(SnapshotView View, Guid Identity, Difference? Difference);
 
-    private sealed record Difference(SnapshotName Basis, List<SendCommand> Commands);
+    private sealed record Difference(SnapshotName Basis, ShortStream Stream);
+
+    /// <summary>A whole difference: the stream's own buffers, held until it is disposed.</summary>
+    private sealed class ShortStream(List<SendCommand> commands, HeldCommands held, PipeReader stream, SequencePosition start) : IDisposable
+    {
+        public List<SendCommand> Commands => commands;
+
+        /// <summary>For another reader, from the beginning.</summary>
+        public void PutBack()
+        {
+            held.Dispose();
+            stream.AdvanceTo(start);
+        }
+
+        public void Dispose()
+        {
+            held.Dispose();
+            stream.Complete();
+        }
+    }
 
     private VolumeOutcome Prepare(VolumeFolder folder, LiveOrder.Ahead order, VolumeLedger ledger)
     {
@@ -50,12 +69,19 @@ public sealed partial class BtrfsDriver
     {
         if (Failpoints.Bends("no-verification") || !_prepared.TryGetValue(folder.Name, out var prepared) || prepared.Basis != from || prepared.BasisUuid != basis.Uuid) return null;
         if (await Short(stream, cancel) is not { } whole) return null;
-        if (SendStream.Parse(whole) is not { } commands || commands[0] is not { Kind: SendKind.Snapshot } head || !SendReplay.Knows(commands)) return null;
-        if (head.CloneUuid != basis.Original) throw new BaseUnusable($"the stream of {folder.Name}/{snapshot} was made against {head.CloneUuid}, here {from} is {basis.Identity}");
+        var head = whole.Commands[0];
+        if (head.CloneUuid != basis.Original)
+        {
+            whole.Dispose();
+            throw new BaseUnusable($"the stream of {folder.Name}/{snapshot} was made against {head.CloneUuid}, here {from} is {basis.Identity}");
+        }
         // Whoever takes it has it alone; and it is used once.
-        if (!_prepared.TryRemove(KeyValuePair.Create(folder.Name, prepared))) return null;
-        await stream.CompleteAsync();
-        var incoming = new IncomingAhead(this, folder, prepared, head.Uuid, new(snapshot, head.Uuid.ToString(), _sizes.Known(folder.SnapshotData(from), basis)), commands);
+        if (!_prepared.TryRemove(KeyValuePair.Create(folder.Name, prepared)))
+        {
+            whole.PutBack();
+            return null;
+        }
+        var incoming = new IncomingAhead(this, folder, prepared, head.Uuid, new(snapshot, head.Uuid.ToString(), _sizes.Known(folder.SnapshotData(from), basis)), whole);
         try
         {
             await Alone(folder.Name, incoming.Apply, CancellationToken.None, settle: false);
@@ -68,8 +94,8 @@ public sealed partial class BtrfsDriver
         }
     }
 
-    /// <summary>The stream to its end, or null when it is longer than <see cref="MostAhead"/>: nothing of it is used up then.</summary>
-    private static async Task<byte[]?> Short(PipeReader stream, CancellationToken cancel)
+    /// <summary>The stream to its end, or null when it is longer than <see cref="MostAhead"/>, or says what is not done here: nothing of it is used up then.</summary>
+    private static async Task<ShortStream?> Short(PipeReader stream, CancellationToken cancel)
     {
         while (true)
         {
@@ -77,9 +103,9 @@ public sealed partial class BtrfsDriver
             if (failure is not null) throw new InvalidDataException($"the stream broke off: {failure.Message}", failure);
             if (read.IsCompleted)
             {
-                var whole = read.Buffer.Length <= MostAhead ? read.Buffer.ToArray() : null;
+                if (read.Buffer.Length <= MostAhead && Known(read.Buffer, stream) is { } whole) return whole;
                 stream.AdvanceTo(read.Buffer.Start);
-                return whole;
+                return null;
             }
             var isLong = read.Buffer.Length > MostAhead;
             stream.AdvanceTo(read.Buffer.Start, isLong ? read.Buffer.Start : read.Buffer.End);
@@ -87,7 +113,23 @@ public sealed partial class BtrfsDriver
         }
     }
 
-    private sealed class IncomingAhead(BtrfsDriver driver, VolumeFolder folder, Prepared prepared, Guid identity, SnapshotView view, List<SendCommand> commands) : IIncoming
+    private static ShortStream? Known(ReadOnlySequence<byte> bytes, PipeReader stream)
+    {
+        var held = new HeldCommands();
+        try
+        {
+            if (SendStream.Parse(bytes, held) is { } commands && commands[0].Kind == SendKind.Snapshot && SendReplay.Knows(commands)) return new(commands, held, stream, bytes.Start);
+        }
+        catch
+        {
+            held.Dispose();
+            throw;
+        }
+        held.Dispose();
+        return null;
+    }
+
+    private sealed class IncomingAhead(BtrfsDriver driver, VolumeFolder folder, Prepared prepared, Guid identity, SnapshotView view, ShortStream stream) : IIncoming
     {
         private SendReplay? _replay;
         private bool _accepted;
@@ -99,7 +141,7 @@ public sealed partial class BtrfsDriver
         public VolumeOutcome Apply(VolumeFolder there)
         {
             if (Subvolume.Find(Live)?.Uuid != prepared.Uuid) throw Gone();
-            _replay = SendReplay.Of(commands, Live);
+            _replay = SendReplay.Of(stream.Commands, Live);
             return VolumeOutcome.Done;
         }
 
@@ -123,7 +165,7 @@ public sealed partial class BtrfsDriver
             if (there.ReadLedger() is not { } ledger || ledger.Known >= prepared.Epoch || Subvolume.Find(Live)?.Uuid != prepared.Uuid) throw Gone();
             // From here on the snapshot is here: its data was synced, and what the ledger says is on disk when it returns.
             (ledger with { Ready = new(view.Name, identity, prepared.Epoch) }).Write(there.Path);
-            driver._pending[there.Name] = new(view, identity, new(prepared.Basis, commands));
+            driver._pending[there.Name] = new(view, identity, new(prepared.Basis, stream));
             _accepted = true;
             return VolumeOutcome.Done;
         }
@@ -134,6 +176,7 @@ public sealed partial class BtrfsDriver
         {
             _replay?.Dispose();
             if (_accepted) return;
+            stream.Dispose();
             await driver.Alone(folder.Name, there =>
             {
                 // Safe: neither mounted nor named by the ledger, and nobody was told that its contents arrived. What the ledger does name stays: it is whole.
@@ -153,12 +196,18 @@ public sealed partial class BtrfsDriver
             if (IsReadyAs(folder.ReadLedger(), pending)) PlaceReady(folder, folder.ReadLedger()!.Ready!);
             else if (pending.Difference is { } difference)
             {
-                try { Place(folder, pending.View.Name, pending.Identity, folder.SnapshotData(difference.Basis), data => SendReplay.Of(difference.Commands, data).Dispose()); }
+                try { Place(folder, pending.View.Name, pending.Identity, folder.SnapshotData(difference.Basis), data => SendReplay.Of(difference.Stream.Commands, data).Dispose()); }
                 // Its contents were promoted, nothing is lost but a base for the way back. It must not keep the volume from anything: from making room least of all.
                 catch (Exception e) when (e is IOException or System.ComponentModel.Win32Exception or InvalidDataException) { }
             }
         }
-        _pending.TryRemove(folder.Name, out _);
+        Forget(folder.Name);
+    }
+
+    /// <summary>Under the volume's lock: nobody reads the difference any more.</summary>
+    private void Forget(VolumeName volume)
+    {
+        if (_pending.TryRemove(volume, out var pending)) pending.Difference?.Stream.Dispose();
     }
 
     private static bool IsReadyAs(VolumeLedger? ledger, Pending pending) => ledger?.Ready is { } ready && ready.Snapshot == pending.View.Name && ready.Identity == pending.Identity;

@@ -11,7 +11,8 @@ namespace Drover.Agent.Volumes.Btrfs;
 /// <summary>Streams: `btrfs send` and `btrfs receive`, and the checks that make their result trustworthy.</summary>
 public sealed partial class BtrfsDriver
 {
-    private const int ReadSize = 256 * 1024;
+    /// <summary>Room asked for at least: all that is left of a buffer is offered, and a new one is begun only when that is less. Asking for more would begin one with each read.</summary>
+    private const int LeastRead = 32 * 1024;
     /// <summary>Largest size an unprivileged user may ask for; the default of 64 KiB stalls both sides at every burst.</summary>
     private const int PipeSize = 1024 * 1024;
 
@@ -43,7 +44,7 @@ public sealed partial class BtrfsDriver
         Widen(sending.Output);
         while (true)
         {
-            var read = await sending.Output.ReadAsync(to.GetMemory(ReadSize), cancel);
+            var read = await sending.Output.ReadAsync(to.GetMemory(LeastRead), cancel);
             if (read == 0) break;
             to.Advance(read);
             var flushed = await to.FlushAsync(cancel);

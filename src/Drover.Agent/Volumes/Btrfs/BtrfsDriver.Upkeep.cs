@@ -42,7 +42,7 @@ public sealed partial class BtrfsDriver
         if (goes && !Mounts.Unmount(MountPath(volume))) return StillUsed(folder, ledger.Epoch, "remove the live data of");
         if (what.Live) RemoveOldLives(folder, ledger, what.OlderThan);
         if (AheadOf(folder, what)) ForgetAhead(folder, makesRoom: true);
-        if (goesUnmade) _pending.TryRemove(folder.Name, out _);
+        if (goesUnmade) Forget(folder.Name);
         foreach (var snapshot in what.Snapshots)
             if (!RemoveSnapshot(folder, snapshot)) return VolumeOutcome.Busy($"snapshot {snapshot} of volume {volume} is being sent: repeat when that ended");
         return VolumeOutcome.Done;
@@ -85,7 +85,7 @@ public sealed partial class BtrfsDriver
     private VolumeOutcome RemoveEverything(VolumeFolder folder)
     {
         _prepared.TryRemove(folder.Name, out _);
-        _pending.TryRemove(folder.Name, out _);
+        Forget(folder.Name);
         if (!Directory.Exists(folder.Path)) return VolumeOutcome.Done;
         if (!Mounts.Unmount(MountPath(folder.Name))) return StillUsed(folder, folder.ReadLedger()?.Epoch ?? Epoch.None, "remove");
         Directory.CreateDirectory(VolumeFolder.RemovedOf(_pool));

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Numerics;
 using Drover.Agent.Volumes.Trees;
@@ -15,7 +16,7 @@ internal enum SendKind : ushort
 internal sealed record SendCommand(SendKind Kind, TreePath Path)
 {
     public TreePath? To { get; init; }
-    /// <summary>A part of the stream itself: not copied.</summary>
+    /// <summary>A part of the command as it is held: good for as long as that is.</summary>
     public ReadOnlyMemory<byte> Data { get; init; }
     public long Offset { get; init; }
     public long Size { get; init; }
@@ -41,29 +42,37 @@ internal static class SendStream
         CloneUuid, CloneTransaction, ClonePath, CloneOffset, CloneLength,
     }
 
-    /// <summary>The commands, the last one <see cref="SendKind.End"/>. Null: more than are worth holding in memory.</summary>
+    /// <summary>The commands, the last one <see cref="SendKind.End"/>. Null: more, or longer ones, than are worth holding in memory.</summary>
+    /// <param name="keep">Where the commands are to lie: their data is not copied once more.</param>
     /// <exception cref="InvalidDataException">It is cut short, damaged, or no such stream.</exception>
-    public static List<SendCommand>? Parse(ReadOnlyMemory<byte> stream)
+    public static List<SendCommand>? Parse(ReadOnlySequence<byte> stream, HeldCommands keep)
     {
-        var bytes = stream.Span;
-        if (bytes.Length < HeaderSize || !bytes.StartsWith(Magic)) throw new InvalidDataException("it is no stream of btrfs");
-        var version = BinaryPrimitives.ReadUInt32LittleEndian(bytes[Magic.Length..]);
+        Span<byte> head = stackalloc byte[HeaderSize];
+        if (stream.Length < HeaderSize) throw NoStream();
+        stream.Slice(0, HeaderSize).CopyTo(head);
+        if (!head.StartsWith(Magic)) throw NoStream();
+        var version = BinaryPrimitives.ReadUInt32LittleEndian(head[Magic.Length..]);
         if (version is not (1 or 2)) throw new InvalidDataException($"version {version} of btrfs' streams is not known here");
         var commands = new List<SendCommand>();
-        for (var at = HeaderSize; ;)
+        for (var rest = stream.Slice(HeaderSize); ;)
         {
-            if (bytes.Length - at < CommandHeader) throw new InvalidDataException($"the stream is cut short after {commands.Count} commands");
-            var length = BinaryPrimitives.ReadUInt32LittleEndian(bytes[at..]);
-            if (length > bytes.Length - at - CommandHeader) throw new InvalidDataException($"the stream is cut short after {commands.Count} commands");
-            var whole = stream.Slice(at, CommandHeader + (int)length);
+            if (rest.Length < CommandHeader) throw CutShort(commands);
+            rest.Slice(0, CommandHeader).CopyTo(head);
+            var length = CommandHeader + (long)BinaryPrimitives.ReadUInt32LittleEndian(head);
+            if (length > rest.Length) throw CutShort(commands);
+            if (keep.Keep(rest.Slice(0, length)) is not { } whole) return null;
             if (Checksum(whole.Span) != BinaryPrimitives.ReadUInt32LittleEndian(whole.Span[ChecksumAt..])) throw new InvalidDataException($"command {commands.Count} of the stream is damaged");
             commands.Add(Command(whole, version));
             if (commands.Count > MostCommands) return null;
-            at += whole.Length;
+            rest = rest.Slice(length);
             if (commands[^1].Kind != SendKind.End) continue;
-            return at == bytes.Length ? commands : throw new InvalidDataException("the stream goes on behind its end");
+            return rest.IsEmpty ? commands : throw new InvalidDataException("the stream goes on behind its end");
         }
     }
+
+    private static InvalidDataException NoStream() => new("it is no stream of btrfs");
+
+    private static InvalidDataException CutShort(List<SendCommand> after) => new($"the stream is cut short after {after.Count} commands");
 
     /// <summary>CRC-32C of the command, its own field taken as zero; the kernel neither starts with ones nor inverts.</summary>
     private static uint Checksum(ReadOnlySpan<byte> command)
