@@ -11,7 +11,7 @@ internal static class Ring
     public const int Window = 8 * 1024 * 1024;
 
     /// <summary>On the sender's side, where what the target has not confirmed (the window) is held besides. The target's disk is the one that pauses: it commits.</summary>
-    private const int Ahead = 4 * 1024 * 1024;
+    public const int Ahead = 4 * 1024 * 1024;
 
     public static Pipe New() => Of(Bytes);
 

@@ -128,7 +128,7 @@ public sealed class TransferTests
     public async Task A_slow_target_holds_the_sender_back()
     {
         // Both rings, the window, and what sockets hold.
-        const long bound = 2 * Ring.Bytes + Ring.Window + (8 << 20);
+        const long bound = Ring.Ahead + Ring.Bytes + Ring.Window + (8 << 20);
         await using var pair = await TransferPair.Open();
         pair.Source.Write(Db, "big", Noise(100_000_000));
         await pair.Source.CreateEmpty(new("other"), new(1), default);
@@ -140,7 +140,7 @@ public sealed class TransferTests
         pair.Target.BeforeReceive = () => Interlocked.Increment(ref receives) == 1 ? open.Task : Task.CompletedTask;
         pair.Source.Sending = at =>
         {
-            if (at >= 2 * Ring.Bytes) full.TrySetResult();
+            if (at >= Ring.Bytes + Ring.Window) full.TrySetResult();
             overrun |= at > bound && !open.Task.IsCompleted;
         };
         var held = pair.Send(pair.Round("s1"));
