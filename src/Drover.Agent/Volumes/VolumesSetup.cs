@@ -17,6 +17,6 @@ public static class VolumesSetup
     {
         Directory => new FolderDriver(options.Pool, options.MountRoot, s.GetRequiredService<IChance>()),
         Zfs => new ZfsDriver(options.Pool, options.MountRoot, s.GetRequiredService<IHostCommands>(), s.GetRequiredService<IChance>(), s.GetRequiredService<TimeProvider>()),
-        _ => new BtrfsDriver(options.Pool, options.MountRoot, s.GetRequiredService<IHostCommands>(), s.GetRequiredService<IChance>()),
+        _ => new BtrfsDriver(options.Pool, options.MountRoot, s.GetRequiredService<IHostCommands>(), s.GetRequiredService<IChance>(), s.GetRequiredService<TimeProvider>()),
     });
 }

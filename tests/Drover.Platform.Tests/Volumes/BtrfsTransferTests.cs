@@ -199,7 +199,7 @@ public sealed class BtrfsTransferTests(ITestOutputHelper output)
     public async Task A_pool_that_is_none_is_refused_with_what_to_do()
     {
         using var folder = new TemporaryFolder();
-        var driver = new Drover.Agent.Volumes.Btrfs.BtrfsDriver(folder.Path, folder.Path, new Drover.Agent.Host.HostCommands(), new SeededChance(1));
+        var driver = new Drover.Agent.Volumes.Btrfs.BtrfsDriver(folder.Path, folder.Path, new Drover.Agent.Host.HostCommands(), new SeededChance(1), TimeProvider.System);
         var failed = await Assert.ThrowsAsync<InvalidOperationException>(() => driver.Recover(default));
         Assert.Contains("mount", failed.Message, StringComparison.Ordinal);
     }

@@ -51,7 +51,7 @@ public sealed class LoopPool : IPoolBench
     public Task Restart()
     {
         _cut = null;
-        Btrfs = new BtrfsDriver(Pool, MountRoot, Commands, _chance) { Reached = p => { if (p == _cut) throw new CutShort(p); } };
+        Btrfs = new BtrfsDriver(Pool, MountRoot, Commands, _chance, TimeProvider.System) { Reached = p => { if (p == _cut) throw new CutShort(p); } };
         return Task.CompletedTask;
     }
 

@@ -5,7 +5,29 @@ namespace Drover.Agent.Volumes.Btrfs;
 /// <summary>Live data: made, sealed, mounted.</summary>
 public sealed partial class BtrfsDriver
 {
-    public Task<VolumeOutcome> Make(LiveOrder order, CancellationToken cancel) => Alone(order.Volume, folder =>
+    /// <summary>In this time the filesystem gives back what was removed, or somebody must make room.</summary>
+    private static readonly TimeSpan GiveBackLimit = TimeSpan.FromSeconds(10);
+
+    public async Task<VolumeOutcome> Make(LiveOrder order, CancellationToken cancel)
+    {
+        try { return await MakeOnce(order, cancel); }
+        catch (Exception e) when (e is IOException { HResult: Trees.TreeCalls.NoSpace } or System.ComponentModel.Win32Exception { NativeErrorCode: Trees.TreeCalls.NoSpace })
+        {
+            // A transfer that failed of a full pool has removed what came of it; its room comes back by and by. May be repeated: so may every verb.
+            await GivenBack(cancel);
+            return await MakeOnce(order, cancel);
+        }
+    }
+
+    private async Task GivenBack(CancellationToken cancel)
+    {
+        using var limit = new CancellationTokenSource(GiveBackLimit, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
+        try { await commands.Run(new("btrfs", ["subvolume", "sync", _pool]), either.Token); }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested) { /* then the verb fails again, and says of what */ }
+    }
+
+    private Task<VolumeOutcome> MakeOnce(LiveOrder order, CancellationToken cancel) => Alone(order.Volume, folder =>
     {
         if (Refusal(folder, order.Epoch) is { } refused) return refused;
         var ledger = folder.ReadLedger() ?? VolumeLedger.Blank;

@@ -14,7 +14,7 @@ namespace Drover.Agent.Volumes.Btrfs;
 /// </remarks>
 /// <param name="pool">Mount point of the pool's top level.</param>
 /// <param name="mountRoot">Folder under which live data is bind-mounted.</param>
-public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostCommands commands, IChance chance) : IVolumeDriver
+public sealed partial class BtrfsDriver(string pool, string mountRoot, IHostCommands commands, IChance chance, TimeProvider time) : IVolumeDriver
 {
     private readonly KeyedLocks _locks = new();
     private readonly SnapshotUse _reading = new();
