@@ -54,10 +54,12 @@ internal sealed class Packer(TimeProvider time) : IDisposable
     /// <summary>A whole frame, or null where it would not be smaller.</summary>
     public (byte[] Frame, int Length)? Pack(ReadOnlySpan<byte> piece)
     {
+        if (piece.Length <= LengthSize) return null;
         var began = time.GetTimestamp();
-        var frame = StreamBuffers.Shared.Rent(FrameChannel.HeaderSize + LengthSize + piece.Length + FrameChannel.HashSize);
+        // No larger than the frame of the piece itself: what would not be smaller need not fit, and a buffer beyond the largest is used only once.
+        var frame = StreamBuffers.Shared.Rent(FrameChannel.HeaderSize + piece.Length + FrameChannel.HashSize);
         BinaryPrimitives.WriteInt32BigEndian(frame.AsSpan(FrameChannel.HeaderSize), piece.Length);
-        var smaller = (_compressor ??= new(Level)).TryWrap(piece, frame.AsSpan(FrameChannel.HeaderSize + LengthSize, piece.Length), out var packed) && packed + LengthSize < piece.Length;
+        var smaller = (_compressor ??= new(Level)).TryWrap(piece, frame.AsSpan(FrameChannel.HeaderSize + LengthSize, piece.Length - LengthSize), out var packed) && packed + LengthSize < piece.Length;
         Choice.Packed(piece.Length, smaller ? packed + LengthSize : piece.Length, time.GetElapsedTime(began));
         if (smaller) return (frame, FrameChannel.Seal(FrameType.Packed, frame, packed + LengthSize));
         StreamBuffers.Shared.Return(frame);
