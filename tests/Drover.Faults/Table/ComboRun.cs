@@ -83,6 +83,7 @@ public sealed class ComboRun(FaultLab lab, Watch watch, Tally tally, Random chan
             await Bend(Broken?.Restarts ?? [], Who, cancel);
             lab.Points.Release(who, point);
             if (Broken is not null) await Task.Delay(Lasting, lab.Time, cancel);
+            if (Broken is { Restarts.Count: > 0 }) await TwoWriters(cancel);
             await Last(combo, move.Id, cancel);
             await JudgeCopies(wrong, "while it lasted", cancel);
             struck = blow.StruckAt(combo.Fault) ?? struck;
@@ -123,12 +124,20 @@ public sealed class ComboRun(FaultLab lab, Watch watch, Tally tally, Random chan
         }
     }
 
+    /// <summary>How soon an agent that is started anew does its harm hangs on the machine: it is given the time.</summary>
+    private async Task TwoWriters(CancellationToken cancel)
+    {
+        var begun = lab.Time.GetTimestamp();
+        while (lab.Time.GetElapsedTime(begun) < LongestStay && watch.Moments + HistoryChecker.Together(Log().Opens).Count == 0) await Task.Delay(TimeSpan.FromMilliseconds(100), lab.Time, cancel);
+    }
+
     private async Task Bend(IReadOnlyList<Hold> restarts, Func<string, string> who, CancellationToken cancel)
     {
         foreach (var bend in restarts)
         {
             lab.Points.Arm(who(bend.Who), bend.Point, "on");
-            lab.Signal(who(bend.Who), "agent", 9);
+            // One that is still on its way out counts as running, and would not be started.
+            await lab.Until("the killed agent to be gone", Narrow, () => Task.FromResult(!lab.Signal(who(bend.Who), "agent", 9)), cancel);
             await lab.Start(who(bend.Who), "agent", cancel);
         }
         if (Broken is not null) await Task.Delay(Longer, lab.Time, cancel);
