@@ -12,16 +12,18 @@ public sealed class SimulatedAgent : IAsyncDisposable
 {
     private readonly GrpcChannel _channel;
     private readonly AsyncDuplexStreamingCall<FromAgent, ToAgent> _call;
-    private readonly CancellationTokenSource _limit = new(TestCluster.Patience);
+    private readonly CancellationTokenSource _limit;
 
-    private SimulatedAgent(GrpcChannel channel)
+    private SimulatedAgent(GrpcChannel channel, TimeSpan patience)
     {
         _channel = channel;
+        _limit = new CancellationTokenSource(patience);
         _call = new AgentLink.AgentLinkClient(channel).Connect(cancellationToken: _limit.Token);
     }
 
     /// <summary>Opens the stream; nothing is said yet.</summary>
-    public static SimulatedAgent Dial(IPEndPoint control, string authorityPem, string certificatePem, string keyPem)
+    /// <param name="patience">How long the stream may last; null: as long as one test waits for anything.</param>
+    public static SimulatedAgent Dial(IPEndPoint control, string authorityPem, string certificatePem, string keyPem, TimeSpan? patience = null)
     {
         var authority = X509Certificate2.CreateFromPem(authorityPem);
         var own = X509Certificate2.CreateFromPem(certificatePem, keyPem);
@@ -34,7 +36,7 @@ public sealed class SimulatedAgent : IAsyncDisposable
                 CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, CustomTrustStore = { authority }, RevocationMode = X509RevocationMode.NoCheck },
             },
         };
-        return new SimulatedAgent(GrpcChannel.ForAddress($"https://{control}", new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true }));
+        return new SimulatedAgent(GrpcChannel.ForAddress($"https://{control}", new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true }), patience ?? TestCluster.Patience);
     }
 
     public static Hello Greeting(string node) => new()
@@ -54,6 +56,9 @@ public sealed class SimulatedAgent : IAsyncDisposable
         var heard = _call.ResponseStream.Current;
         return heard.KindCase == kind ? heard : throw new InvalidOperationException($"expected {kind}, heard {heard}");
     }
+
+    /// <summary>The next message of whatever kind; null: the stream ended.</summary>
+    public async Task<ToAgent?> Next() => await _call.ResponseStream.MoveNext(_limit.Token) ? _call.ResponseStream.Current : null;
 
     /// <summary>Greets and takes the first orders.</summary>
     public async Task<Desired> Join(Hello hello)
