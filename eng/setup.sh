@@ -34,6 +34,8 @@ program curl curl
 program jq jq
 program node nodejs
 program npm npm
+# Discovers apps through Marathon's API in the tests, and checks the alert rules.
+program prometheus prometheus
 # The agent is compiled ahead of time, which needs a linker: half the memory, and no wait for a compiler when it starts.
 program gcc gcc
 installed libc6-dev || missing+=(libc6-dev)

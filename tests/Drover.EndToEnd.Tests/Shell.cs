@@ -30,6 +30,44 @@ public static class Shell
         }
     }
 
+    /// <summary>A program that runs beside the test until it is disposed of. Lines of both its outputs are read as they come.</summary>
+    public static Running Begin(string program, IReadOnlyList<string> arguments)
+    {
+        var info = new ProcessStartInfo(program) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false, WorkingDirectory = Root };
+        foreach (var argument in arguments) info.ArgumentList.Add(argument);
+        return new(Process.Start(info) ?? throw new InvalidOperationException($"{program} did not start"));
+    }
+
+    public sealed class Running : IDisposable
+    {
+        private readonly Process _process;
+        private readonly List<string> _lines = [];
+
+        public Running(Process process)
+        {
+            _process = process;
+            process.OutputDataReceived += (_, e) => Add(e.Data);
+            process.ErrorDataReceived += (_, e) => Add(e.Data);
+            process.BeginOutputReadLine();
+            process.BeginErrorReadLine();
+        }
+
+        public IReadOnlyList<string> Lines { get { lock (_lines) return [.. _lines]; } }
+
+        private void Add(string? line)
+        {
+            if (line is null) return;
+            lock (_lines) _lines.Add(line);
+        }
+
+        public void Dispose()
+        {
+            if (!_process.HasExited) _process.Kill(entireProcessTree: true);
+            _process.WaitForExit();
+            _process.Dispose();
+        }
+    }
+
     private static string FindRoot()
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
