@@ -29,6 +29,8 @@ public static class Samples
             Overlay = new(new("weave"), "10.255.0.10/24"),
         },
         Constraints = [new("disk", ConstraintOperator.Like, "ssd")],
+        Preferences = [new(new("rack", ConstraintOperator.Is, "a"), 10)],
+        Apart = [new(new("/noisy"), [new("load", "batch")], 5)],
         Env = [new("A", "1")], Labels = [new("tier", "data")],
         Ports = [new(8080, "tcp", "http", [new("x", "y")])], RequirePorts = true,
         HealthChecks = [new(HealthProtocol.Tcp, "/", 1, 80, "true", TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(3), 4, TimeSpan.FromSeconds(5), true)],

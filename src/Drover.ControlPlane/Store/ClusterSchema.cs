@@ -96,5 +96,6 @@ public static class ClusterSchema
 [JsonSerializable(typeof(Mount)), JsonSerializable(typeof(DockerParameter)), JsonSerializable(typeof(HealthCheck)), JsonSerializable(typeof(HealthResult))]
 [JsonSerializable(typeof(DeploymentStep)), JsonSerializable(typeof(DeploymentAction)), JsonSerializable(typeof(Standby)), JsonSerializable(typeof(Fork)), JsonSerializable(typeof(AddressLease))]
 [JsonSerializable(typeof(SnapshotName)), JsonSerializable(typeof(MovedVolume)), JsonSerializable(typeof(MoveTransition)), JsonSerializable(typeof(Round))]
+[JsonSerializable(typeof(Preference)), JsonSerializable(typeof(Apart))]
 [JsonSerializable(typeof(VolumeOperation)), JsonSerializable(typeof(VolumeSnapshot)), JsonSerializable(typeof(NodeId))]
 internal sealed partial class StoredJson : JsonSerializerContext;

@@ -18,6 +18,10 @@ public sealed record AppSpec
     public int Instances { get; init; } = 1;
     public ContainerSpec? Container { get; init; }
     public EquatableList<Constraint> Constraints { get; init; } = [];
+    /// <summary>Wishes: a node that meets more of them is taken before others that fit; none is kept from a copy by them.</summary>
+    public EquatableList<Preference> Preferences { get; init; } = [];
+    /// <summary>Apps that no node should have together with this one; it holds both ways, whichever is placed first.</summary>
+    public EquatableList<Apart> Apart { get; init; } = [];
     public EquatableList<EnvVar> Env { get; init; } = [];
     public EquatableList<Label> Labels { get; init; } = [];
     public EquatableList<PortDefinition> Ports { get; init; } = [];
@@ -92,6 +96,21 @@ public sealed record Label(string Name, string Value);
 
 /// <param name="Field">`hostname`, `@hostname`, `@zone`, `@region` or an attribute's name.</param>
 public sealed record Constraint(string Field, ConstraintOperator Operator, string? Value);
+
+/// <param name="Weight">1 to 100: how much it counts beside other wishes of the app.</param>
+public sealed record Preference(Constraint Constraint, int Weight)
+{
+    public const int Most = 100;
+}
+
+/// <summary>Apps to keep away from: the one named, or those that have all the labels. An app is never kept apart from itself: that is UNIQUE or MAX_PER.</summary>
+/// <param name="App">null: by <paramref name="Labels"/>.</param>
+/// <param name="Labels">Each must be there with this value; empty with an <paramref name="App"/>.</param>
+/// <param name="Weight">null: never on one node. 1 to 100: a wish that counts as much as a preference of this weight.</param>
+public sealed record Apart(AppId? App, EquatableList<Label> Labels, int? Weight)
+{
+    public bool Means(AppSpec other) => App is { } app ? other.Id == app : Labels.Count > 0 && Labels.Items.All(label => other.Labels.Items.Contains(label));
+}
 
 public enum ConstraintOperator { Unique, Cluster, GroupBy, Like, Unlike, MaxPer, Is }
 

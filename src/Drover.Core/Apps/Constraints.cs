@@ -81,11 +81,16 @@ public static partial class Constraints
     public static IEnumerable<string> Refusals(ClusterState state, AppSpec spec, Node node, Instance? self)
     {
         if (spec.Constraints.Count == 0) return [];
-        var placed = state.InstancesOf(spec.Id)
-            .Where(i => i.Id != self?.Id && i.Node is not null && i.State != InstanceState.Gone)
-            .Select(i => state.Nodes.GetValueOrDefault(i.Node!.Value)).OfType<Node>().ToImmutableArray();
+        var placed = Placed(state, spec, self);
         return spec.Constraints.Items.Select(c => Refusal(c, node, placed)).OfType<string>();
     }
+
+    /// <summary>Nodes of the app's other copies, oldest copy first.</summary>
+    internal static ImmutableArray<Node> Placed(ClusterState state, AppSpec spec, Instance? self) =>
+    [
+        .. state.InstancesOf(spec.Id).Where(i => i.Id != self?.Id && i.Node is not null && i.State != InstanceState.Gone)
+            .Select(i => state.Nodes.GetValueOrDefault(i.Node!.Value)).OfType<Node>(),
+    ];
 
     /// <summary>The field's value on this node as constraints compare it: Mesos' text form, so that `1.50` is `1.5`.</summary>
     public static string? ValueOf(Node node, string field)

@@ -32,17 +32,18 @@ public static class Placement
         AddResourceReasons(reasons, spec, known.Resources, use);
         var ports = PickPorts(reasons, spec, known.Resources.Ports, use.Ports, self?.Node == node ? self.Ports : [], port => Owner(state, node, self, port));
         reasons.AddRange(Constraints.Refusals(state, spec, known, self));
+        reasons.AddRange(Neighbours.Refusals(state, spec, node, self));
         AddVolumeReasons(reasons, state, spec, node, volumes);
         return new NodeVerdict(node, reasons.Count == 0, reasons.ToEquatableList(), reasons.Count == 0 ? ports : [],
             volumes.Any(v => v.Primary is not null) && volumes.All(v => v.Primary is null || v.Primary == node),
             volumes.Any(v => v.Primary != node && v.Standbys.Items.Any(s => s.Node == node)));
     }
 
-    /// <summary>All nodes, those that fit first: the one with the data, then one with a base of it, then the freest; ties by name.</summary>
+    /// <summary>All nodes, those that fit first: the one with the data, then that which meets most wishes, then one with a base of the data, then the freest; ties by name.</summary>
     public static ImmutableArray<NodeVerdict> Rank(ClusterState state, AppSpec spec, Instance? self) =>
     [
         .. state.Nodes.Keys.Select(node => Judge(state, spec, node, self))
-            .OrderByDescending(v => v.Fits).ThenByDescending(v => v.HoldsVolume).ThenByDescending(v => v.HoldsStandby)
+            .OrderByDescending(v => v.Fits).ThenByDescending(v => v.HoldsVolume).ThenByDescending(v => Neighbours.Score(state, spec, state.Nodes[v.Node], self)).ThenByDescending(v => v.HoldsStandby)
             .ThenByDescending(v => FreeShare(state, v.Node, self)).ThenBy(v => v.Node),
     ];
 
