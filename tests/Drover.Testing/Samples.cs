@@ -33,7 +33,8 @@ public static class Samples
         Apart = [new(new("/noisy"), [new("load", "batch")], 5)],
         Env = [new("A", "1")], Labels = [new("tier", "data")],
         Ports = [new(8080, "tcp", "http", [new("x", "y")])], RequirePorts = true,
-        HealthChecks = [new(HealthProtocol.Tcp, "/", 1, 80, "true", TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(3), 4, TimeSpan.FromSeconds(5), true)],
+        HealthChecks = [new(HealthProtocol.Tcp, "/", 1, 80, "true", TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(3), 4, TimeSpan.FromSeconds(5), true) { IpProtocol = IpProtocol.IPv6 }],
+        ReadinessChecks = [new("warm", HealthProtocol.Https, "/ready", "http", TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2), [200, 204], true)],
         Backoff = new(TimeSpan.FromSeconds(2), 1.5, TimeSpan.FromSeconds(60)), Upgrade = new(0.5, 0.25), KillSelection = KillSelection.OldestFirst,
         Unreachable = new(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2)), KillGrace = TimeSpan.FromSeconds(7), Dependencies = [new("/a")],
         User = "mongodb", Executor = "x", AcceptedRoles = ["r"], Role = "prod",
@@ -41,7 +42,7 @@ public static class Samples
 
     public static readonly App App = new(Spec, Moment, Moment.AddSeconds(1), Moment.AddSeconds(2))
     {
-        Delay = new(TimeSpan.FromSeconds(3), Moment, "it ended"),
+        Delay = new(TimeSpan.FromSeconds(3), Moment, "it ended", 4),
         LastTaskFailure = new(new("t.1"), new("node1"), "node1.lab", "TASK_FAILED", "exit 1", Moment, Moment.AddSeconds(3)),
     };
 
@@ -50,6 +51,7 @@ public static class Samples
     {
         StagedAt = Moment.AddSeconds(1), StartedAt = Moment.AddSeconds(2), Healthy = true,
         Health = [new(true, 1, Moment, Moment.AddSeconds(1), Moment.AddSeconds(2), "refused")],
+        Readiness = [new("warm", true, new(200, "text/plain", "yes"))], PulledAt = Moment.AddSeconds(4), Pulling = true, InLine = true,
         ContainerId = "c0ffee", WaitsFor = "a pull",
         Start = new(TimeSpan.FromMilliseconds(1.5), TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(3), TimeSpan.FromMilliseconds(4)),
     };

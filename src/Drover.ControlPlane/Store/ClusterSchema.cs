@@ -94,6 +94,7 @@ public static class ClusterSchema
 [JsonSerializable(typeof(string)), JsonSerializable(typeof(int)), JsonSerializable(typeof(AppId)), JsonSerializable(typeof(NodeAttribute)), JsonSerializable(typeof(PortRange))]
 [JsonSerializable(typeof(Constraint)), JsonSerializable(typeof(EnvVar)), JsonSerializable(typeof(Label)), JsonSerializable(typeof(PortDefinition)), JsonSerializable(typeof(PortMapping))]
 [JsonSerializable(typeof(Mount)), JsonSerializable(typeof(DockerParameter)), JsonSerializable(typeof(HealthCheck)), JsonSerializable(typeof(HealthResult))]
+[JsonSerializable(typeof(ReadinessCheck)), JsonSerializable(typeof(ReadinessResult))]
 [JsonSerializable(typeof(DeploymentStep)), JsonSerializable(typeof(DeploymentAction)), JsonSerializable(typeof(Standby)), JsonSerializable(typeof(Fork)), JsonSerializable(typeof(AddressLease))]
 [JsonSerializable(typeof(SnapshotName)), JsonSerializable(typeof(MovedVolume)), JsonSerializable(typeof(MoveTransition)), JsonSerializable(typeof(Round))]
 [JsonSerializable(typeof(Preference)), JsonSerializable(typeof(Apart))]

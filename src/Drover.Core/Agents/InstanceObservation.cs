@@ -7,6 +7,9 @@ namespace Drover.Core.Agents;
 /// <param name="KilledForHealth">The agent stopped it since a health check reached its limit of failures.</param>
 public sealed record InstanceObservation(
     InstanceId Instance, TaskId Task, AppId App, InstanceCondition Condition, string? ContainerId, string? Message, int? ExitCode,
-    EquatableList<HealthResult?> Health, bool KilledForHealth, DateTimeOffset? StartedAt, DateTimeOffset? FinishedAt, StartTimings? Start);
+    EquatableList<HealthResult?> Health, bool KilledForHealth, DateTimeOffset? StartedAt, DateTimeOffset? FinishedAt, StartTimings? Start)
+{
+    public EquatableList<ReadinessResult> Readiness { get; init; } = [];
+}
 
 public enum InstanceCondition { Pulling, Creating, Created, Starting, Running, Stopping, Stopped, Failed, Gone, Waiting }

@@ -10,7 +10,8 @@ public sealed record App(AppSpec Spec, DateTimeOffset Version, DateTimeOffset La
 }
 
 /// <summary>Marathon's backoff: no launch before <paramref name="Until"/>.</summary>
-public sealed record LaunchDelay(TimeSpan Current, DateTimeOffset Until, string Why);
+/// <param name="Failures">In a row, this one counted.</param>
+public sealed record LaunchDelay(TimeSpan Current, DateTimeOffset Until, string Why, int Failures = 1);
 
 public sealed record TaskFailure(TaskId Task, NodeId Node, string Host, string State, string Message, DateTimeOffset At, DateTimeOffset AppVersion);
 
@@ -30,7 +31,14 @@ public sealed record Instance(
     /// <summary>null: no checks, or none has answered.</summary>
     public bool? Healthy { get; init; }
     public EquatableList<HealthResult> Health { get; init; } = [];
+    /// <summary>One for each readiness check that has answered. What was ready once stays ready.</summary>
+    public EquatableList<ReadinessResult> Readiness { get; init; } = [];
     public string? ContainerId { get; init; }
+    /// <summary>When its image was there, where it had to be pulled; <see cref="Pulling"/>: it still is.</summary>
+    public DateTimeOffset? PulledAt { get; init; }
+    public bool Pulling { get; init; }
+    /// <summary>It is to go, and waits for its turn: until then its container is left alone.</summary>
+    public bool InLine { get; init; }
     /// <summary>Why it is not running yet, in words for people: an offer, data, a pull, a backoff.</summary>
     public string? WaitsFor { get; init; }
     public StartTimings? Start { get; init; }
@@ -39,12 +47,17 @@ public sealed record Instance(
     /// <summary>Waits for a place, for the one it had is gone for it.</summary>
     public Instance WithoutPlace() => this with
     {
-        Node = null, Ports = [], State = InstanceState.Scheduled, Healthy = null, Health = [], ContainerId = null, Start = null, StagedAt = null, StartedAt = null, WaitsFor = "an offer",
+        Node = null, Ports = [], State = InstanceState.Scheduled, Healthy = null, Health = [], Readiness = [], ContainerId = null, Start = null, StagedAt = null, StartedAt = null,
+        Pulling = false, PulledAt = null, WaitsFor = "an offer",
     };
 
     public bool Runs => State == InstanceState.Running;
     /// <summary>Running, and healthy where it has health checks.</summary>
     public bool Serves => Runs && (Spec.HealthChecks.Count == 0 || Healthy == true);
+    /// <summary>All its readiness checks have said so.</summary>
+    public bool Ready => Spec.ReadinessChecks.Count == 0 || (Readiness.Count >= Spec.ReadinessChecks.Count && !Readiness.Items.Any(r => !r.Ready));
+    /// <summary>Serves and is ready: an old copy may go for it.</summary>
+    public bool TakesOver => Serves && Ready;
 }
 
 /// <summary>What the agent measured of a start: live data made and mounted, container started, first healthy answer after that (zero without checks).</summary>
@@ -57,6 +70,12 @@ public enum InstanceState { Scheduled, Staging, Starting, Running, Killing, Unre
 
 public sealed record HealthResult(
     bool Alive, int ConsecutiveFailures, DateTimeOffset? FirstSuccess, DateTimeOffset? LastSuccess, DateTimeOffset? LastFailure, string? LastFailureCause);
+
+/// <param name="Answer">null: none came, or it is not to be kept.</param>
+public sealed record ReadinessResult(string Name, bool Ready, ReadinessAnswer? Answer);
+
+/// <param name="Body">Its first part.</param>
+public sealed record ReadinessAnswer(int Status, string ContentType, string Body);
 
 /// <summary>A change of apps in progress. Steps run in order, the actions of a step in parallel (as in Marathon).</summary>
 /// <param name="CurrentStep">Index of the step at work; equal to the number of steps when done.</param>

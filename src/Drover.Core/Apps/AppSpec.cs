@@ -27,6 +27,7 @@ public sealed record AppSpec
     public EquatableList<PortDefinition> Ports { get; init; } = [];
     public bool RequirePorts { get; init; }
     public EquatableList<HealthCheck> HealthChecks { get; init; } = [];
+    public EquatableList<ReadinessCheck> ReadinessChecks { get; init; } = [];
     public Backoff Backoff { get; init; } = new(TimeSpan.FromSeconds(1), 1.15, TimeSpan.FromSeconds(300));
     public UpgradeStrategy Upgrade { get; init; } = new(1, 1);
     public KillSelection KillSelection { get; init; } = KillSelection.YoungestFirst;
@@ -123,7 +124,21 @@ public sealed record UnreachableStrategy(TimeSpan InactiveAfter, TimeSpan Expung
 public enum HealthProtocol { Http, Https, Tcp, Command, MesosHttp, MesosHttps, MesosTcp }
 
 /// <param name="PortIndex">Index into port mappings (or definitions); <paramref name="Port"/> wins where both are given.</param>
-/// <param name="MaxConsecutiveFailures">0: never killed.</param>
+/// <param name="MaxConsecutiveFailures">0: never killed; of Mesos' checks: killed at the first failure.</param>
 public sealed record HealthCheck(
     HealthProtocol Protocol, string? Path, int? PortIndex, int? Port, string? Command, TimeSpan Grace, TimeSpan Interval, TimeSpan Timeout,
-    int MaxConsecutiveFailures, TimeSpan Delay, bool IgnoreHttp1xx);
+    int MaxConsecutiveFailures, TimeSpan Delay, bool IgnoreHttp1xx)
+{
+    public IpProtocol IpProtocol { get; init; }
+    /// <summary>Mesos' own kinds: asked inside the container's network.</summary>
+    public bool IsMesos => Protocol is HealthProtocol.MesosHttp or HealthProtocol.MesosHttps or HealthProtocol.MesosTcp;
+}
+
+public enum IpProtocol { IPv4, IPv6 }
+
+/// <summary>Asked of a new copy until it says once that it is ready; until then an upgrade keeps an old copy for it.</summary>
+/// <param name="Protocol">HTTP or HTTPS.</param>
+/// <param name="PortName">Name of a port mapping or definition.</param>
+/// <param name="KeepsAnswer">Whether the last answer is shown.</param>
+public sealed record ReadinessCheck(
+    string Name, HealthProtocol Protocol, string Path, string PortName, TimeSpan Interval, TimeSpan Timeout, EquatableList<int> ReadyStatusCodes, bool KeepsAnswer);

@@ -42,7 +42,7 @@ public static class InstanceLifecycle
             {
                 changes.Add(new ClusterChange.PutInstance(instance with
                 {
-                    State = InstanceState.Staging, Healthy = null, Health = [], ContainerId = null, Start = null,
+                    State = InstanceState.Staging, Healthy = null, Health = [], Readiness = [], ContainerId = null, Start = null,
                     WaitsFor = $"{node} to make its container again: it was not there when the agent connected",
                 }));
             }
@@ -78,6 +78,7 @@ public static class InstanceLifecycle
             State = StateOf(seen.Condition),
             ContainerId = seen.ContainerId ?? instance.ContainerId,
             Health = seen.Health.Items.OfType<HealthResult>().ToEquatableList(),
+            Readiness = Readiness.After(instance, seen.Readiness),
             Healthy = HealthOf(instance.Spec, seen),
             StartedAt = seen.Condition == InstanceCondition.Running ? seen.StartedAt ?? instance.StartedAt ?? now : instance.StartedAt,
             Start = seen.Start ?? instance.Start,
@@ -143,12 +144,13 @@ public static class InstanceLifecycle
         var asked = IsCutting(move) || (move.State == MoveState.Unwinding && seen.Condition == InstanceCondition.Stopped);
         var next = instance with
         {
-            State = InstanceState.Scheduled, Healthy = null, Health = [], StartedAt = null, Start = null,
+            State = InstanceState.Scheduled, Healthy = null, Health = [], Readiness = [], StartedAt = null, Start = null,
             WaitsFor = IsCutting(move) ? $"move {move.Id} to cut over from {node} to {move.Target}" : $"its start again on {node}: it ended there, {Cause(seen)}",
         };
         if (asked) return Decision.Of(true, [new ClusterChange.PutInstance(next)]);
-        return Decision.Of(true, [new ClusterChange.PutInstance(next), .. Blame(state, instance, node, seen, now, delay: true)],
-            Event("instance.failed", instance, node, TaskStateOf(seen), $"{instance.Task} ended on {node}: {Cause(seen)}"));
+        var blame = Blame(state, instance, node, TaskStateOf(seen), Cause(seen), now);
+        return Decision.Of(true, blame is null ? [new ClusterChange.PutInstance(next)] : [new ClusterChange.PutInstance(next), new ClusterChange.PutApp(blame)],
+            Failed(blame, instance, node, TaskStateOf(seen), Cause(seen), now));
     }
 
     /// <summary>Starts copies again whose container ended while a move owned them: as a new incarnation on the same node, unless the move is cutting over just now.
@@ -170,29 +172,30 @@ public static class InstanceLifecycle
     /// <summary>Its container ended by itself: the copy goes back to those that wait for a place. One with a volume finds it on the node that holds the data.</summary>
     private static Decision<bool> Ended(ClusterState state, Instance instance, NodeId node, InstanceObservation seen, DateTimeOffset now)
     {
-        var blame = Blame(state, instance, node, seen, now, delay: true).ToImmutableArray();
-        var until = blame.OfType<ClusterChange.PutApp>().FirstOrDefault()?.App.Delay?.Until;
-        var again = until is { } at && at > now ? $" Tried again at {at.UtcDateTime.ToString("HH:mm:ss.fff", CultureInfo.InvariantCulture)} UTC." : "";
-        var next = instance with
-        {
-            Node = null, Ports = [], State = InstanceState.Scheduled, Healthy = null, Health = [], ContainerId = null, Start = null, StagedAt = null, StartedAt = null,
-            WaitsFor = $"its backoff: it ended on {node}, {Cause(seen)}.{again}",
-        };
-        return Decision.Of(true, [.. WithAddress(state, new ClusterChange.PutInstance(next), instance.App), .. blame],
-            Event("instance.failed", instance, node, TaskStateOf(seen), $"{instance.Task} ended on {node}: {Cause(seen)}"));
+        var blame = Blame(state, instance, node, TaskStateOf(seen), Cause(seen), now);
+        var again = blame?.Delay?.Until is { } at && at > now ? $" Tried again at {at.UtcDateTime.ToString("HH:mm:ss.fff", CultureInfo.InvariantCulture)} UTC." : "";
+        var next = instance.WithoutPlace() with { WaitsFor = $"its backoff: it ended on {node}, {Cause(seen)}.{again}" };
+        return Decision.Of(true, blame is null ? WithAddress(state, new ClusterChange.PutInstance(next), instance.App) : [.. WithAddress(state, new ClusterChange.PutInstance(next), instance.App), new ClusterChange.PutApp(blame)],
+            Failed(blame, instance, node, TaskStateOf(seen), Cause(seen), now));
     }
 
     /// <summary>A change of where a copy runs, and the address that follows it.</summary>
     private static IEnumerable<ClusterChange> WithAddress(ClusterState state, ClusterChange change, AppId app) => [change, .. Addressing.Follow(state.Apply(change), app)];
 
-    private static IEnumerable<ClusterChange> Blame(ClusterState state, Instance instance, NodeId node, InstanceObservation seen, DateTimeOffset now, bool delay)
+    /// <summary>The app with this failure counted; null: the app is gone.</summary>
+    internal static App? Blame(ClusterState state, Instance instance, NodeId node, string taskState, string cause, DateTimeOffset now)
     {
-        if (!state.Apps.TryGetValue(instance.App, out var app)) yield break;
+        if (!state.Apps.TryGetValue(instance.App, out var app)) return null;
         var host = state.Nodes.TryGetValue(node, out var known) ? known.Hostname : node.Value;
-        app = app with { LastTaskFailure = new TaskFailure(instance.Task, node, host, TaskStateOf(seen), Cause(seen), now, instance.AppVersion) };
+        app = app with { LastTaskFailure = new TaskFailure(instance.Task, node, host, taskState, cause, now, instance.AppVersion) };
         // A copy of an older configuration says nothing of the new one's chances.
-        if (delay && instance.AppVersion >= app.LastConfigChangeAt) app = app with { Delay = LaunchBackoff.AfterFailure(app.Spec.Backoff, app.Delay, Cause(seen), now) };
-        yield return new ClusterChange.PutApp(app);
+        return instance.AppVersion < app.LastConfigChangeAt ? app : app with { Delay = LaunchBackoff.AfterFailure(app.Spec.Backoff, app.Delay, cause, now) };
+    }
+
+    private static ImmutableArray<ClusterEvent> Failed(App? blamed, Instance instance, NodeId node, string taskState, string cause, DateTimeOffset now)
+    {
+        var failed = Event("instance.failed", instance, node, taskState, $"{instance.Task} ended on {node}: {cause}");
+        return blamed is not null && instance.AppVersion >= blamed.LastConfigChangeAt && LaunchBackoff.Failing(blamed, instance, node, now) is { } failing ? [failed, failing] : [failed];
     }
 
     private static string TaskStateOf(InstanceObservation seen) =>

@@ -17,7 +17,7 @@ public static class Launching
     {
         if (state.Apps.TryGetValue(copy.App, out var app) && LaunchBackoff.Holding(app, now) is { } delay)
         {
-            return $"its backoff until {delay.Until.UtcDateTime.ToString("HH:mm:ss", System.Globalization.CultureInfo.InvariantCulture)} UTC: {delay.Why}";
+            return LaunchBackoff.Wait(app.Id, delay);
         }
         if (InstanceLifecycle.OwningMove(state, copy) is { } own) return $"move {own.Id} from {own.Source} to {own.Target}, which is {own.State}";
         foreach (var mount in copy.Spec.Volumes)
@@ -36,7 +36,7 @@ public static class Launching
     internal static Instance Anew(Instance copy, NodeId node, EquatableList<int> ports, DateTimeOffset now, string waitsFor) => copy with
     {
         Node = node, Incarnation = copy.Incarnation + 1, Ports = ports, State = InstanceState.Staging, StagedAt = now, StartedAt = null,
-        Healthy = null, Health = [], ContainerId = null, Start = null, WaitsFor = waitsFor,
+        Healthy = null, Health = [], Readiness = [], Pulling = false, PulledAt = null, ContainerId = null, Start = null, WaitsFor = waitsFor,
     };
 
     /// <summary>Volumes that no node holds yet come to be on the node where their app first starts.</summary>

@@ -32,44 +32,51 @@ public static class Rollout
     /// <summary>Replaces copies of older configurations. An app with a volume or an address is never started anew before the old copy has stopped.</summary>
     public static RolloutStep Upgrade(ClusterState state, App app, DateTimeOffset now, DateTimeOffset knownSince, IChance chance)
     {
-        var old = state.InstancesOf(app.Id).Where(i => i.Goal == InstanceGoal.Running && !IsCurrent(app, i)).ToList();
-        if (old.Count == 0) return Scale(state, app, now, knownSince, chance);
+        var copies = state.InstancesOf(app.Id).ToList();
+        var old = copies.Where(i => i.Goal == InstanceGoal.Running && !IsCurrent(app, i)).ToList();
+        // The last old ones are being stopped: until they are gone they take room.
+        var leaving = !Exclusive(app.Spec) && copies.Exists(i => i.Goal == InstanceGoal.Removed) && copies.Count(i => i.Goal == InstanceGoal.Running) < app.Spec.Instances;
+        if (old.Count == 0 && !leaving) return Scale(state, app, now, knownSince, chance);
         if (app.Spec.Instances == 0) return Kill(old);
         if (Exclusive(app.Spec) || old.Exists(i => Exclusive(i.Spec))) return Replace(state, app, old, now, chance);
-        return Roll(state, app, old, now, chance);
+        return Roll(state, app, old, now, knownSince, chance);
     }
 
     /// <summary>Its copies may not run side by side, not even for the length of an upgrade.</summary>
     public static bool Exclusive(AppSpec spec) => spec.Volumes.Length > 0 || spec.Container?.Overlay is not null;
 
-    // Marathon's rolling restart: at least minHealthy serve, at most maxCapacity exist.
-    private static RolloutStep Roll(ClusterState state, App app, List<Instance> old, DateTimeOffset now, IChance chance)
+    /// <summary>Marathon's rolling restart, decided anew in every state between.</summary>
+    private static RolloutStep Roll(ClusterState state, App app, List<Instance> old, DateTimeOffset now, DateTimeOffset knownSince, IChance chance)
     {
         var wanted = app.Spec.Instances;
         var all = state.InstancesOf(app.Id).ToList();
-        var fresh = all.Where(i => i.Goal == InstanceGoal.Running && IsCurrent(app, i)).ToList();
-        var minHealthy = (int)Math.Ceiling(wanted * app.Spec.Upgrade.MinimumHealthCapacity);
-        var maxCapacity = (int)Math.Floor(wanted * (1 + app.Spec.Upgrade.MaximumOverCapacity));
-        // With no room either way nothing could ever move: one more than allowed exists for a while.
-        if (minHealthy == maxCapacity && all.Count >= maxCapacity) maxCapacity++;
-
-        // What waits for a place serves nobody: it goes at once.
-        var unplaced = old.Where(i => i.Node is null).ToList();
-        var renewed = fresh.Count(i => i.Serves);
+        var fresh = all.Where(i => i.Goal == InstanceGoal.Running && IsCurrent(app, i) && !Absence.IsInactive(state, i, now, knownSince)).ToList();
+        var bounds = UpgradeBounds.Of(wanted, app.Spec.Upgrade, all.Count);
+        var renewed = fresh.Count(i => i.TakesOver);
         var serving = old.Count(i => i.Serves) + renewed;
-        // Each new copy that serves lets one old go, also where the old ones do not serve well enough themselves.
-        var spare = Math.Max(serving - minHealthy, old.Count - (wanted - renewed));
-        var victims = old.Except(unplaced).OrderBy(i => i.Serves).ThenBy(i => i.CreatedAt).ThenBy(i => i.Id).Take(Math.Max(0, spare));
-        var killed = unplaced.Concat(victims).ToList();
+        // What waits for a place or is given up serves nobody: it goes at once.
+        var useless = old.Where(i => i.Node is null || Absence.IsInactive(state, i, now, knownSince)).ToList();
+        // Each new copy that takes over lets one old go, also where the old ones do not serve well enough themselves.
+        var spare = Math.Max(serving - bounds.MinHealthy, old.Count - (wanted - renewed));
+        var rest = old.Except(useless).OrderBy(i => i.Serves).ThenBy(i => i.CreatedAt).ThenBy(i => i.Id).ToList();
+        var killed = useless.Concat(rest.Take(Math.Max(0, spare))).ToList();
+        var room = Math.Min(wanted - fresh.Count, bounds.MaxCapacity - all.Count);
+        if (killed.Count == 0 && room <= 0) killed = Stuck(wanted, all, fresh, rest);
         if (killed.Count > 0) return Kill(killed);
-
-        var room = Math.Min(wanted - fresh.Count, maxCapacity - all.Count);
         if (room > 0) return Grow(app, room, now, chance);
-        var waiting = fresh.Find(i => !i.Serves);
+
+        var waiting = fresh.Find(i => !i.TakesOver);
         var leaving = all.Find(i => i.Goal == InstanceGoal.Removed);
-        return RolloutStep.Wait(waiting is not null ? $"{waiting.Task}: {waiting.WaitsFor ?? "to serve"}"
-            : leaving is not null ? $"{leaving.Task} to be gone from {leaving.Node}" : $"{minHealthy} copies to serve before an old one may stop; {serving} do");
+        return RolloutStep.Wait(waiting is not null ? $"{waiting.Task}: {Lack(waiting)}"
+            : leaving is not null ? $"{leaving.Task} to be gone from {leaving.Node}" : $"{bounds.MinHealthy} copies to serve before an old one may stop; {serving} do");
     }
+
+    /// <summary>No room for a new copy, none under way and none leaving: old ones that do not serve make room. Marathon would stand still here for ever, and an app that is unwell
+    /// could not be rolled back.</summary>
+    private static List<Instance> Stuck(int wanted, List<Instance> all, List<Instance> fresh, List<Instance> old) =>
+        fresh.Exists(i => !i.TakesOver) || all.Exists(i => i.Goal == InstanceGoal.Removed) ? [] : [.. old.Where(i => !i.Serves).Take(wanted - fresh.Count)];
+
+    private static string Lack(Instance copy) => copy.Serves && !copy.Ready ? Readiness.Lack(copy) : copy.WaitsFor ?? "to serve";
 
     private static RolloutStep Replace(ClusterState state, App app, List<Instance> old, DateTimeOffset now, IChance chance)
     {
@@ -142,8 +149,9 @@ public static class Rollout
     private static RolloutStep Settled(IEnumerable<Instance> leaving, List<Instance> counted)
     {
         if (leaving.FirstOrDefault() is { } last) return RolloutStep.Wait($"{last.Task}: {last.WaitsFor ?? $"{last.Node} to stop it"}");
-        var waiting = counted.Find(i => !i.Serves);
-        return waiting is null ? new([], [], true, null)
-            : RolloutStep.Wait($"{counted.Count(i => i.Serves)} of {counted.Count} copies serve; {waiting.Task} waits for {WaitReasons.Brief(waiting.WaitsFor ?? "its agent")}");
+        var waiting = counted.Find(i => !i.TakesOver);
+        if (waiting is null) return new([], [], true, null);
+        var lack = waiting.Serves ? Readiness.Lack(waiting) : WaitReasons.Brief(waiting.WaitsFor ?? "its agent");
+        return RolloutStep.Wait($"{counted.Count(i => i.TakesOver)} of {counted.Count} copies serve; {waiting.Task} waits for {lack}");
     }
 }

@@ -56,6 +56,6 @@ public static class VolumeHold
 
     public static Instance Halted(Instance instance, VolumeOperation restore) => instance with
     {
-        State = InstanceState.Scheduled, Healthy = null, Health = [], StartedAt = null, Start = null, WaitsFor = $"the restore of volume {restore.Volume}, which is {restore.Stage}",
+        State = InstanceState.Scheduled, Healthy = null, Health = [], Readiness = [], StartedAt = null, Start = null, WaitsFor = $"the restore of volume {restore.Volume}, which is {restore.Stage}",
     };
 }

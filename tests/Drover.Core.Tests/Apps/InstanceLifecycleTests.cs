@@ -141,31 +141,6 @@ public sealed class InstanceLifecycleTests
         Assert.Equal(InstanceState.Staging, Assert.Single(after.Instances.Values).State);
     }
 
-    [Theory]
-    [InlineData(1.15, 300, new[] { 1.0, 1.15, 1.3225 })]
-    [InlineData(2, 3, new[] { 1.0, 2.0, 3.0, 3.0 })]
-    [InlineData(1, 300, new[] { 1.0, 1.0 })]
-    public void Each_failure_waits_longer_up_to_the_longest(double factor, double max, double[] seconds)
-    {
-        var backoff = new Backoff(TimeSpan.FromSeconds(1), factor, TimeSpan.FromSeconds(max));
-        LaunchDelay? delay = null;
-        var now = Given.Noon;
-        foreach (var expected in seconds)
-        {
-            delay = LaunchBackoff.AfterFailure(backoff, delay, "exit 1", now);
-            Assert.Equal(expected, delay.Current.TotalSeconds, 5);
-            now = delay.Until;
-        }
-    }
-
-    [Fact]
-    public void An_app_that_ran_longer_than_the_longest_delay_starts_over()
-    {
-        var backoff = new Backoff(TimeSpan.FromSeconds(1), 10, TimeSpan.FromSeconds(60));
-        var delay = LaunchBackoff.AfterFailure(backoff, new(TimeSpan.FromSeconds(10), Given.Noon, "x"), "y", Given.Noon.AddSeconds(61));
-        Assert.Equal(TimeSpan.FromSeconds(1), delay.Current);
-    }
-
     [Fact]
     public void A_node_that_is_away_for_long_gives_up_copies_without_data_and_keeps_those_with()
     {
