@@ -48,6 +48,26 @@ public readonly record struct AppId(string Value) : IStringId<AppId>, IComparabl
     public override string ToString() => Value;
 }
 
+/// <summary>Absolute path of a group of apps: `/` for the root, `/shop` for what is under it.</summary>
+[JsonConverter(typeof(StringIdConverter<GroupId>))]
+public readonly record struct GroupId(string Value) : IStringId<GroupId>, IComparable<GroupId>
+{
+    public static readonly GroupId Root = new("/");
+    public static GroupId Of(string value) => new(value);
+    public int CompareTo(GroupId other) => string.CompareOrdinal(Value, other.Value);
+    public bool IsRoot => Value == "/";
+
+    /// <summary>What every path inside begins with: `/shop/`.</summary>
+    public string Prefix => IsRoot ? "/" : Value + "/";
+
+    public bool Holds(string path) => path.StartsWith(Prefix, StringComparison.Ordinal) && path.Length > Prefix.Length;
+
+    /// <summary>The group this path lies in; the root is its own.</summary>
+    public GroupId Parent => ParentOf(Value);
+    public static GroupId ParentOf(string path) => path.LastIndexOf('/') is > 0 and var at ? new(path[..at]) : Root;
+    public override string ToString() => Value;
+}
+
 /// <summary>One copy of an app over its whole life, moves included: `mongo.instance-8f…`.</summary>
 [JsonConverter(typeof(StringIdConverter<InstanceId>))]
 public readonly record struct InstanceId(string Value) : IStringId<InstanceId>, IComparable<InstanceId>

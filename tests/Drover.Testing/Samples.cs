@@ -1,5 +1,6 @@
 using Drover.Core;
 using Drover.Core.Apps;
+using Drover.Core.Groups;
 using Drover.Core.Moves;
 using Drover.Core.Networks;
 using Drover.Core.Nodes;
@@ -57,7 +58,14 @@ public static class Samples
     };
 
     public static readonly Deployment Deployment = new(
-        new("d1"), Moment, [new("/shop/db")], [new([new(DeploymentActionKind.ScaleApplication, new("/shop/db"), Spec)])], 1, Moment) { WaitsFor = "health", Before = App };
+        new("d1"), Moment, [new("/shop/db")], [new([new(DeploymentActionKind.ScaleApplication, new("/shop/db"))])], 1, Moment)
+    {
+        WaitsFor = "health", Before = [new(new("/shop/db"), Moment)], GroupsBefore = [new(new("/shop"), new(new("/shop"), Moment, [new("/base")], EnforceRole: true))],
+    };
+
+    public static readonly FormerApp FormerApp = new(App, Moment.AddHours(1));
+
+    public static readonly AppGroup Group = new(new("/shop"), Moment, [new("/base")], EnforceRole: true);
 
     public static readonly Volume Volume = new(new("mongodata"), new("node1"), new(3), Initialized: true, new("m1-r1"), new("/shop/db"), Moment)
     {
@@ -93,6 +101,6 @@ public static class Samples
     [
         new ClusterChange.PutNode(Node), new ClusterChange.PutApp(App), new ClusterChange.PutInstance(Instance), new ClusterChange.PutDeployment(Deployment),
         new ClusterChange.PutVolume(Volume), new ClusterChange.PutMove(Move), new ClusterChange.PutNetwork(Network),
-        new ClusterChange.PutOperation(Operation),
+        new ClusterChange.PutOperation(Operation), new ClusterChange.PutFormerApp(FormerApp), new ClusterChange.PutGroup(Group),
     ];
 }

@@ -1,5 +1,6 @@
 using Drover.Core;
 using Drover.Core.Apps;
+using Drover.Core.Groups;
 using Drover.Core.State;
 
 namespace Drover.ControlPlane.Apps;
@@ -31,8 +32,24 @@ public sealed class AppCommands(ICluster cluster, IChance chance) : IAppCommands
     public Task<CancelOutcome> CancelDeployment(DeploymentId deployment, bool force, DateTimeOffset now, CancellationToken cancel) =>
         cluster.Decide(state => AppChanges.Cancel(state, deployment, force, now, NewId()), cancel);
 
+    public async Task<ChangeOutcome> Change(GroupChange change, bool force, bool dryRun, DateTimeOffset now, CancellationToken cancel) =>
+        dryRun ? Decided(cluster.Current, change, force, now).Outcome : await cluster.Decide(state => Decided(state, change, force, now), cancel);
+
     public Task<bool> ResetDelay(AppId app, CancellationToken cancel) => cluster.Decide(
         state => state.Apps.TryGetValue(app, out var known) ? Decision.Of(true, known.Delay is null ? [] : [new ClusterChange.PutApp(known with { Delay = null })]) : false, cancel);
+
+    private Decision<ChangeOutcome> Decided(ClusterState state, GroupChange change, bool force, DateTimeOffset now) => change switch
+    {
+        GroupChange.Apps(var set) => AppChanges.Change(state, set, force, now, NewId()),
+        GroupChange.AppRollback(var app, var version) => AppChanges.Rollback(state, app, version, force, now, NewId()),
+        GroupChange.Create(var wish) => GroupChanges.Create(state, wish, force, now, NewId()),
+        GroupChange.Put(var wish) => GroupChanges.Put(state, wish, force, now, NewId()),
+        GroupChange.Scale(var group, var factor) => GroupChanges.Scale(state, group, factor, force, now, NewId()),
+        GroupChange.Rollback(var group, var version) => GroupChanges.Rollback(state, group, version, force, now, NewId()),
+        GroupChange.Enforce(var group, var role) => GroupChanges.Enforce(state, group, role, now, NewId()),
+        GroupChange.Delete(var group) => GroupChanges.Delete(state, group, force, now, NewId()),
+        _ => throw new System.Diagnostics.UnreachableException(),
+    };
 
     private Decision<AppOutcome> Changed(ClusterState state, AppId app, Func<AppSpec, AppSpec> change, bool force, DateTimeOffset now, bool restart) =>
         state.Apps.TryGetValue(app, out var known) ? AppChanges.Update(state, change(known.Spec), force, now, NewId(), restart) : new AppOutcome.NotFound(app);

@@ -1,7 +1,24 @@
 using Drover.Core;
 using Drover.Core.Apps;
+using Drover.Core.Groups;
 
 namespace Drover.ControlPlane.Apps;
+
+/// <summary>What can be asked of several apps, or of a group of them.</summary>
+public abstract record GroupChange
+{
+    private GroupChange() { }
+
+    public sealed record Apps(ChangeSet Set) : GroupChange;
+    /// <summary>One app back to a version of its own.</summary>
+    public sealed record AppRollback(AppId App, DateTimeOffset Version) : GroupChange;
+    public sealed record Create(GroupWish Wish) : GroupChange;
+    public sealed record Put(GroupWish Wish) : GroupChange;
+    public sealed record Scale(GroupId Group, double Factor) : GroupChange;
+    public sealed record Rollback(GroupId Group, DateTimeOffset Version) : GroupChange;
+    public sealed record Enforce(GroupId Group, bool Role) : GroupChange;
+    public sealed record Delete(GroupId Group) : GroupChange;
+}
 
 /// <summary>What can be asked of apps. Each answer is given when the decision is stored; the loops carry it out.</summary>
 /// <remarks>Specs arrive in canonical form, checked as far as that goes without state; what needs state (a volume or an address in use, a service port taken) is checked here.</remarks>
@@ -31,6 +48,10 @@ public interface IAppCommands
 
     /// <summary>Ends a deployment: with <paramref name="force"/> it stops where it stands, without it a new one leads back to the app as it was.</summary>
     Task<CancelOutcome> CancelDeployment(DeploymentId deployment, bool force, DateTimeOffset now, CancellationToken cancel);
+
+    /// <summary>Changes apps all at once, in one deployment.</summary>
+    /// <param name="dryRun">Says what would be done, and does nothing.</param>
+    Task<ChangeOutcome> Change(GroupChange change, bool force, bool dryRun, DateTimeOffset now, CancellationToken cancel);
 
     /// <summary>Forgets the app's backoff: what waits for it is launched at once. False: no such app.</summary>
     Task<bool> ResetDelay(AppId app, CancellationToken cancel);

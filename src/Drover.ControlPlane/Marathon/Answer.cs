@@ -62,6 +62,9 @@ public sealed record Answer(int Status, string Body, string ContentType = "appli
         json.WriteEndArray();
     });
 
+    public static Answer TooManyDeployments(int limit) =>
+        Message(403, $"Max number ({limit}) of running deployments is achieved. Wait until one has ended, or end one with DELETE /v2/deployments/<DEPLOYMENT_ID>.");
+
     public static Answer Began(int status, DeploymentId deployment, DateTimeOffset version) => Json(status, json =>
     {
         json.WriteString("version", AppJsonOut.Timestamp(version));

@@ -114,6 +114,7 @@ internal sealed class AppEndpoints(ICluster cluster, IAppCommands commands, Time
         AppOutcome.NotFound missing => Answer.NoApp(missing.App),
         AppOutcome.Locked locked => Answer.Locked(locked.Deployments),
         AppOutcome.Invalid invalid => Answer.Invalid(invalid.Errors),
+        AppOutcome.TooMany many => Answer.TooManyDeployments(many.Limit),
         _ => throw new System.Diagnostics.UnreachableException(),
     };
 

@@ -30,7 +30,7 @@ public static class AppViews
         json.WriteNumber("tasksHealthy", tasks.Count(t => t.Runs && t.Healthy == true));
         json.WriteNumber("tasksUnhealthy", tasks.Count(t => t.Runs && t.Healthy == false));
         json.WriteStartArray("deployments");
-        foreach (var deployment in state.Deployments.Values.Where(d => d.AffectedApps.Items.Contains(app.Id)))
+        foreach (var deployment in state.DeploymentsOf(app.Id))
         {
             json.WriteStartObject();
             json.WriteString("id", deployment.Id.Value);

@@ -30,6 +30,7 @@ internal sealed class ClusterEndpoints(ICluster cluster, IAppCommands commands, 
         return outcome switch
         {
             CancelOutcome.Stopped => new Answer(202, ""),
+            CancelOutcome.NoWayBack none => Answer.Invalid(none.Errors),
             CancelOutcome.Reverting back => Answer.Began(200, back.Deployment, back.Version),
             _ => Answer.Message(404, $"DeploymentPlan {id} does not exist"),
         };

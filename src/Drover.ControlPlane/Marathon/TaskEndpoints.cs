@@ -81,6 +81,7 @@ internal sealed class TaskEndpoints(ICluster cluster, IAppCommands commands, Tim
         KillOutcome.NoSuchApp missing => Answer.NoApp(missing.App),
         KillOutcome.NoSuchTask missing => NoTask(missing.Task),
         KillOutcome.Locked locked => Answer.Locked(locked.Deployments),
+        KillOutcome.TooMany many => Answer.TooManyDeployments(many.Limit),
         KillOutcome.Moving moving => Answer.Message(409, $"Instance '{moving.Instance}' is being moved (move {moving.Move}); wait until that has ended: drover move show {moving.Move}"),
         _ => throw new System.Diagnostics.UnreachableException(),
     };

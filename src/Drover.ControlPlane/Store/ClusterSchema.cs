@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Drover.Core;
 using Drover.Core.Apps;
+using Drover.Core.Groups;
 using Drover.Core.Moves;
 using Drover.Core.Networks;
 using Drover.Core.Nodes;
@@ -16,7 +17,7 @@ namespace Drover.ControlPlane.Store;
 public static class ClusterSchema
 {
     /// <summary>Every kind there is. Other keys in the store are not the cluster's state.</summary>
-    public static readonly IReadOnlyList<string> Prefixes = ["nodes/", "apps/", "instances/", "deployments/", "volumes/", "moves/", "networks/", "operations/"];
+    public static readonly IReadOnlyList<string> Prefixes = ["nodes/", "apps/", "instances/", "deployments/", "volumes/", "moves/", "networks/", "operations/", "versions/", "groups/"];
 
     public static string KeyOf(ClusterChange change) => change switch
     {
@@ -24,6 +25,10 @@ public static class ClusterSchema
         ClusterChange.RemoveNode(var id) => Key("nodes", id.Value),
         ClusterChange.PutApp(var app) => Key("apps", app.Id.Value),
         ClusterChange.RemoveApp(var id) => Key("apps", id.Value),
+        ClusterChange.PutFormerApp(var former) => Key("versions", VersionKey(former.App.Id, former.App.Version)),
+        ClusterChange.RemoveFormerApp(var id, var version) => Key("versions", VersionKey(id, version)),
+        ClusterChange.PutGroup(var group) => Key("groups", group.Id.Value),
+        ClusterChange.RemoveGroup(var id) => Key("groups", id.Value),
         ClusterChange.PutInstance(var instance) => Key("instances", instance.Id.Value),
         ClusterChange.RemoveInstance(var id) => Key("instances", id.Value),
         ClusterChange.PutDeployment(var deployment) => Key("deployments", deployment.Id.Value),
@@ -44,6 +49,8 @@ public static class ClusterSchema
     {
         ClusterChange.PutNode(var node) => Bytes(node, StoredJson.Default.Node),
         ClusterChange.PutApp(var app) => Bytes(app, StoredJson.Default.App),
+        ClusterChange.PutFormerApp(var former) => Bytes(former, StoredJson.Default.FormerApp),
+        ClusterChange.PutGroup(var group) => Bytes(group, StoredJson.Default.AppGroup),
         ClusterChange.PutInstance(var instance) => Bytes(instance, StoredJson.Default.Instance),
         ClusterChange.PutDeployment(var deployment) => Bytes(deployment, StoredJson.Default.Deployment),
         ClusterChange.PutVolume(var volume) => Bytes(volume, StoredJson.Default.Volume),
@@ -62,6 +69,8 @@ public static class ClusterSchema
             {
                 "nodes/" => new ClusterChange.PutNode(Value(entry, StoredJson.Default.Node)),
                 "apps/" => new ClusterChange.PutApp(Value(entry, StoredJson.Default.App)),
+                "versions/" => new ClusterChange.PutFormerApp(Value(entry, StoredJson.Default.FormerApp)),
+                "groups/" => new ClusterChange.PutGroup(Value(entry, StoredJson.Default.AppGroup)),
                 "instances/" => new ClusterChange.PutInstance(Value(entry, StoredJson.Default.Instance)),
                 "deployments/" => new ClusterChange.PutDeployment(Value(entry, StoredJson.Default.Deployment)),
                 "volumes/" => new ClusterChange.PutVolume(Value(entry, StoredJson.Default.Volume)),
@@ -77,6 +86,8 @@ public static class ClusterSchema
                 $"The stored entry '{entry.Key}' cannot be read: {e.Message} The data folder was written by another version or is damaged: start the version that wrote it, or restore a backup of drover.db.", e);
         }
     }
+
+    private static string VersionKey(AppId app, DateTimeOffset version) => $"{app.Value} {version.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", System.Globalization.CultureInfo.InvariantCulture)}";
 
     private static string Key(string kind, string id) => $"{kind}/{Uri.EscapeDataString(id)}";
 
@@ -98,5 +109,6 @@ public static class ClusterSchema
 [JsonSerializable(typeof(DeploymentStep)), JsonSerializable(typeof(DeploymentAction)), JsonSerializable(typeof(Standby)), JsonSerializable(typeof(Fork)), JsonSerializable(typeof(AddressLease))]
 [JsonSerializable(typeof(SnapshotName)), JsonSerializable(typeof(MovedVolume)), JsonSerializable(typeof(MoveTransition)), JsonSerializable(typeof(Round))]
 [JsonSerializable(typeof(Preference)), JsonSerializable(typeof(Apart))]
+[JsonSerializable(typeof(FormerApp)), JsonSerializable(typeof(AppGroup)), JsonSerializable(typeof(AppBefore)), JsonSerializable(typeof(GroupBefore))]
 [JsonSerializable(typeof(VolumeOperation)), JsonSerializable(typeof(VolumeSnapshot)), JsonSerializable(typeof(NodeId))]
 internal sealed partial class StoredJson : JsonSerializerContext;

@@ -77,6 +77,10 @@ public sealed record ReadinessResult(string Name, bool Ready, ReadinessAnswer? A
 /// <param name="Body">Its first part.</param>
 public sealed record ReadinessAnswer(int Status, string ContentType, string Body);
 
+/// <summary>An app as it was until it was changed or deleted.</summary>
+/// <param name="Until">When that happened; from <see cref="Apps.App.Version"/> up to here it stood.</param>
+public sealed record FormerApp(App App, DateTimeOffset Until);
+
 /// <summary>A change of apps in progress. Steps run in order, the actions of a step in parallel (as in Marathon).</summary>
 /// <param name="CurrentStep">Index of the step at work; equal to the number of steps when done.</param>
 public sealed record Deployment(
@@ -84,13 +88,19 @@ public sealed record Deployment(
 {
     /// <summary>What the current step waits for; null while it makes progress.</summary>
     public string? WaitsFor { get; init; }
-    /// <summary>The app as it was when this began: where a rollback leads. Null: there was none.</summary>
-    public App? Before { get; init; }
+    /// <summary>The apps it changed, as they were when it began: where a rollback leads. Apps it only brings to an end for a deployment it replaced are not among them.</summary>
+    public EquatableList<AppBefore> Before { get; init; } = [];
+    public EquatableList<GroupBefore> GroupsBefore { get; init; } = [];
 }
+
+/// <param name="Version">Version it had, kept in its history; null: there was none.</param>
+public sealed record AppBefore(AppId App, DateTimeOffset? Version);
+
+/// <param name="Was">null: it was not made explicitly.</param>
+public sealed record GroupBefore(GroupId Group, Groups.AppGroup? Was);
 
 public sealed record DeploymentStep(EquatableList<DeploymentAction> Actions);
 
-/// <param name="Target">Spec to reach; null for <see cref="DeploymentActionKind.StopApplication"/>.</param>
-public sealed record DeploymentAction(DeploymentActionKind Kind, AppId App, AppSpec? Target);
+public sealed record DeploymentAction(DeploymentActionKind Kind, AppId App);
 
 public enum DeploymentActionKind { StartApplication, StopApplication, ScaleApplication, RestartApplication }

@@ -1,79 +1,99 @@
+using System.Collections.Immutable;
+using Drover.Core.Groups;
 using Drover.Core.Networks;
 using Drover.Core.State;
 using Drover.Core.Volumes;
 
 namespace Drover.Core.Apps;
 
-/// <summary>Decides on requests to change apps: an accepted one is a new version of the app and the deployment that leads there, in one commit.</summary>
+/// <summary>Decides on requests to change apps: an accepted one is a new version of each app concerned and one deployment that leads there, in one commit.</summary>
 public static class AppChanges
 {
+    /// <summary>Deployments that may run at once.</summary>
+    public const int MaxDeployments = 100;
+
     public static Decision<AppOutcome> Create(ClusterState state, AppSpec asked, bool force, DateTimeOffset now, DeploymentId id)
     {
         if (state.Apps.ContainsKey(asked.Id)) return new AppOutcome.AlreadyExists(asked.Id);
         if (Locks(state, asked.Id, force) is { } locked) return new AppOutcome.Locked(locked);
-        if (Refused(state, asked) is { } refused) return refused;
-        var spec = ServicePorts.Assign(state, asked)!;
-        var version = Version(now, null);
-        // By force on top of its own deletion: copies that still run have the old configuration.
-        var steps = state.InstancesOf(asked.Id).Any(i => i.Goal == InstanceGoal.Running) ? DeploymentPlanner.Plan(spec, spec, restart: true) : DeploymentPlanner.Plan(null, spec);
-        return Accept(state, new App(spec, version, version, version), steps, id, now, null, "app.created", $"{spec.Id} was created");
+        return OfOne(state, asked.Id, Change(state, new ChangeSet { Put = [asked] }, force, now, id));
     }
 
     public static Decision<AppOutcome> Update(ClusterState state, AppSpec asked, bool force, DateTimeOffset now, DeploymentId id, bool restart = false)
     {
-        if (!state.Apps.TryGetValue(asked.Id, out var before)) return new AppOutcome.NotFound(asked.Id);
+        if (!state.Apps.ContainsKey(asked.Id)) return new AppOutcome.NotFound(asked.Id);
         if (Locks(state, asked.Id, force) is { } locked) return new AppOutcome.Locked(locked);
-        if (Refused(state, asked) is { } refused) return refused;
-        var spec = ServicePorts.Assign(state, asked)!;
-        var changed = restart || !spec.SameConfiguration(before.Spec);
-        var scaled = spec.Instances != before.Spec.Instances;
-        // By force on top of an unfinished change: what was not reached yet is still to be reached.
-        var unfinished = state.DeploymentOf(asked.Id) is not null;
-        if (!changed && !scaled && !unfinished) return new AppOutcome.Accepted(before, id, before.Version);
-        var steps = DeploymentPlanner.Plan(before.Spec, spec, restart: changed || unfinished);
-        var version = Version(now, before);
-        var app = before with
-        {
-            Spec = spec, Version = version,
-            LastScalingAt = scaled ? version : before.LastScalingAt,
-            LastConfigChangeAt = changed ? version : before.LastConfigChangeAt,
-            Delay = changed ? null : before.Delay,
-        };
-        return Accept(state, app, steps, id, now, before, "app.changed", $"{app.Id} was {(restart ? "restarted" : changed ? "changed" : $"scaled to {spec.Instances}")}");
+        return OfOne(state, asked.Id, Change(state, new ChangeSet { Put = [asked], Restart = restart ? [asked.Id] : [] }, force, now, id));
     }
 
     public static Decision<AppOutcome> Delete(ClusterState state, AppId app, bool force, DateTimeOffset now, DeploymentId id)
     {
-        if (!state.Apps.TryGetValue(app, out var known)) return new AppOutcome.NotFound(app);
-        if (Locks(state, app, force) is { } locked) return new AppOutcome.Locked(locked);
-        var version = Version(now, known);
-        var cancelled = Working(state, app);
-        var deployment = new Deployment(id, version, [app], DeploymentPlanner.Plan(known.Spec, null), 0, now) { Before = known };
-        return Decision.Of<AppOutcome>(new AppOutcome.Accepted(known, id, version),
-            [.. cancelled.Select(d => new ClusterChange.RemoveDeployment(d.Id)), new ClusterChange.RemoveApp(app), new ClusterChange.PutDeployment(deployment)],
-            [
-                .. cancelled.Select(d => Event("deployment.cancelled", d, $"deployment {d.Id} was replaced by {id}")),
-                new ClusterEvent("app.deleted", app.Value, $"{app} was deleted; its volumes stay") { App = app, Deployment = id },
-                Event("deployment.started", deployment, $"deployment {id} stops {app}"),
-            ]);
+        if (!state.Apps.ContainsKey(app)) return new AppOutcome.NotFound(app);
+        return OfOne(state, app, Change(state, new ChangeSet { Remove = [app] }, force, now, id));
     }
 
+    /// <summary>Leads the app back to a version of its own.</summary>
+    public static Decision<ChangeOutcome> Rollback(ClusterState state, AppId app, DateTimeOffset version, bool force, DateTimeOffset now, DeploymentId id)
+    {
+        if (!state.Apps.ContainsKey(app)) return new ChangeOutcome.NoSuchApp(app);
+        if (VersionOf(state, app, version) is not { } stood) return new ChangeOutcome.NoSuchVersion(app, version);
+        if (Locks(state, app, force) is { } locked) return new ChangeOutcome.Locked(locked);
+        return Change(state, new ChangeSet { Put = [stood.Spec] }, force, now, id);
+    }
+
+    /// <summary>The app as it was in that version; null: it is not known, or not kept any more.</summary>
+    public static App? VersionOf(ClusterState state, AppId app, DateTimeOffset version) =>
+        state.Apps.TryGetValue(app, out var newest) && newest.Version == version ? newest : state.Versions.GetValueOrDefault(app)?.GetValueOrDefault(version)?.App;
+
+    /// <summary>Everything a request wants, or nothing of it.</summary>
+    public static Decision<ChangeOutcome> Change(ClusterState state, ChangeSet set, bool force, DateTimeOffset now, DeploymentId id)
+    {
+        var work = new ChangeWork(state, set, force, now);
+        if (work.Refused() is { } errors) return Refusal(set, new ChangeOutcome.Invalid(errors), errors[0].Message);
+        var cancelled = work.Conflicts().ToList();
+        if (cancelled.Count > 0 && !force) return Refusal(set, new ChangeOutcome.Locked(cancelled.Select(d => d.Id).ToEquatableList()), "an app is being changed by another deployment");
+        var left = work.LeftBy(cancelled).ToList();
+        if (work.Circle() is { } circle)
+        {
+            var said = $"depend on each other in a circle: {string.Join(" → ", circle.Append(circle[0]))}; take one of these dependencies out";
+            return Refusal(set, new ChangeOutcome.Invalid([new FieldError("/dependencies", said)]), said);
+        }
+        var steps = DeploymentPlanner.Plan(state, work.After, work.Planned.Concat(left));
+        if (steps.Count > 0 && state.Deployments.Count - cancelled.Count >= MaxDeployments) return Refusal(set, new ChangeOutcome.TooMany(MaxDeployments), "too many deployments run");
+        return Accepted(state, work, cancelled, steps, now, id);
+    }
+
+    /// <summary>A deployment leads back to what it changed, on top of all that is now; by force it stops where it stands.</summary>
     public static Decision<CancelOutcome> Cancel(ClusterState state, DeploymentId id, bool force, DateTimeOffset now, DeploymentId next)
     {
         if (!state.Deployments.TryGetValue(id, out var deployment)) return new CancelOutcome.NotFound(id);
-        var app = deployment.AffectedApps[0];
-        if (!force)
+        if (force)
         {
-            var back = (deployment.Before, state.Apps.ContainsKey(app)) switch
-            {
-                (null, _) => Delete(state, app, force: true, now, next),
-                ({ } before, true) => Update(state, before.Spec, force: true, now, next),
-                ({ } before, false) => Create(state, before.Spec, force: true, now, next),
-            };
-            if (back.Outcome is AppOutcome.Accepted accepted) return new(new CancelOutcome.Reverting(accepted.Deployment, accepted.Version), back.Changes, back.Events);
+            return Decision.Of<CancelOutcome>(new CancelOutcome.Stopped(), [new ClusterChange.RemoveDeployment(id)],
+                Event("deployment.cancelled", deployment, $"deployment {id} was stopped where it stood"));
         }
-        return Decision.Of<CancelOutcome>(new CancelOutcome.Stopped(), [new ClusterChange.RemoveDeployment(id)],
-            Event("deployment.cancelled", deployment, $"deployment {id} was stopped where it stood"));
+        var put = new List<AppSpec>();
+        foreach (var (app, version) in deployment.Before.Where(b => b.Version is not null))
+        {
+            if (VersionOf(state, app, version!.Value) is { } stood) put.Add(stood.Spec);
+            else return new CancelOutcome.NoWayBack([new FieldError("/", $"the version of app '{app}' before this deployment is not kept any more: stop it where it stands with ?force=true, and send what is wanted")]);
+        }
+        var back = Change(state, new ChangeSet
+        {
+            Put = [.. put],
+            Remove = [.. deployment.Before.Where(b => b.Version is null && state.Apps.ContainsKey(b.App)).Select(b => b.App)],
+            Groups = [.. deployment.GroupsBefore.Select(g => g.Was).OfType<AppGroup>()],
+            RemoveGroups = [.. deployment.GroupsBefore.Where(g => g.Was is null && state.Groups.ContainsKey(g.Group)).Select(g => g.Group)],
+        }, force: true, now, next);
+        return back.Outcome switch
+        {
+            // Nothing is left to do there, as when all it did was to bring another's work to an end: then it only ends.
+            ChangeOutcome.Accepted { Steps.Count: 0 } same => new Decision<CancelOutcome>(new CancelOutcome.Reverting(same.Deployment, same.Version), [.. back.Changes, new ClusterChange.RemoveDeployment(id)],
+                [.. back.Events, Event("deployment.cancelled", deployment, $"deployment {id} was ended")]),
+            ChangeOutcome.Accepted accepted => new Decision<CancelOutcome>(new CancelOutcome.Reverting(accepted.Deployment, accepted.Version), back.Changes, back.Events),
+            ChangeOutcome.Invalid invalid => new CancelOutcome.NoWayBack(invalid.Errors),
+            _ => throw new System.Diagnostics.UnreachableException(),
+        };
     }
 
     internal static ClusterEvent Event(string kind, Deployment deployment, string text) =>
@@ -82,57 +102,45 @@ public static class AppChanges
     /// <summary>Deployments that work on the app and are not to be overridden; null: none.</summary>
     internal static EquatableList<DeploymentId>? Locks(ClusterState state, AppId app, bool force)
     {
-        var locks = Working(state, app).Select(d => d.Id).ToEquatableList();
+        var locks = state.DeploymentsOf(app).Select(d => d.Id).ToEquatableList();
         return force || locks.Count == 0 ? null : locks;
     }
 
-    private static Decision<AppOutcome> Accept(
-        ClusterState state, App app, EquatableList<DeploymentStep> steps, DeploymentId id, DateTimeOffset now, App? before, string kind, string text)
+    private static Decision<ChangeOutcome> Accepted(ClusterState state, ChangeWork work, List<Deployment> cancelled, EquatableList<DeploymentStep> steps, DateTimeOffset now, DeploymentId id)
     {
-        var deployment = new Deployment(id, app.Version, [app.Id], steps, 0, now) { Before = before };
-        var cancelled = Working(state, app.Id);
-        return Decision.Of<AppOutcome>(new AppOutcome.Accepted(app, id, app.Version),
+        var affected = steps.Items.SelectMany(s => s.Actions.Items).Select(a => a.App).Distinct().Order().ToEquatableList();
+        var deployment = new Deployment(id, work.Version, affected, steps, 0, now) { Before = work.Before, GroupsBefore = work.GroupsBefore };
+        var outcome = new ChangeOutcome.Accepted(id, work.Changes.Count > 0 ? work.Version : work.Unchanged ?? work.Version, steps);
+        var runs = steps.Count > 0;
+        return Decision.Of<ChangeOutcome>(outcome,
             [
                 .. cancelled.Select(d => new ClusterChange.RemoveDeployment(d.Id)),
-                new ClusterChange.PutApp(app),
-                .. VolumeClaims.Claim(state, app.Spec, now),
-                .. Addressing.Lease(state, app.Spec, now),
-                new ClusterChange.PutDeployment(deployment),
+                .. work.Changes,
+                .. runs ? (ClusterChange[])[new ClusterChange.PutDeployment(deployment)] : [],
             ],
             [
                 .. cancelled.Select(d => Event("deployment.cancelled", d, $"deployment {d.Id} was replaced by {id}")),
-                new ClusterEvent(kind, app.Id.Value, text) { App = app.Id, Deployment = id },
-                Event("deployment.started", deployment, $"deployment {id} of {app.Id} began"),
+                .. work.Events(id),
+                .. runs ? (ClusterEvent[])[Event("deployment.started", deployment, $"deployment {id} of {Names(affected)} began")] : [],
             ]);
     }
 
-    private static AppOutcome.Invalid? Refused(ClusterState state, AppSpec spec)
-    {
-        var errors = new List<FieldError>();
-        for (var i = 0; i < spec.Constraints.Count; i++)
-        {
-            if (Constraints.Problem(spec.Constraints[i]) is { } problem) errors.Add(new FieldError($"/constraints({i})", problem));
-        }
-        errors.AddRange(VolumeClaims.Refusals(state, spec));
-        if (spec.Instances > 1 && spec.Volumes.Length > 0)
-        {
-            errors.Add(new FieldError("/instances", $"an app with a volume has at most one instance, not {spec.Instances}: its data is on one node"));
-        }
-        if (Addressing.Refusal(state, spec) is { } refusal) errors.Add(refusal);
-        errors.AddRange(ServicePorts.Conflicts(state, spec));
-        if (errors.Count == 0 && ServicePorts.Assign(state, spec) is null)
-        {
-            errors.Add(new FieldError("/", $"all service ports from {ServicePorts.First} to {ServicePorts.Last} are taken: delete an app, or name the ports"));
-        }
-        return errors.Count == 0 ? null : new AppOutcome.Invalid(errors.ToEquatableList());
-    }
+    private static string Names(EquatableList<AppId> apps) => apps.Count <= 3 ? string.Join(", ", apps) : $"{apps[0]} and {apps.Count - 1} more apps";
 
-    private static List<Deployment> Working(ClusterState state, AppId app) => [.. state.Deployments.Values.Where(d => d.AffectedApps.Items.Contains(app)).OrderBy(d => d.StartedAt)];
+    private static Decision<ChangeOutcome> Refusal(ChangeSet set, ChangeOutcome outcome, string why) => set.About is { } group
+        ? Decision.Of(outcome, [], new ClusterEvent("group.refused", group.Value, $"group {group} was not changed: {why}")) : outcome;
 
-    /// <summary>Versions have milliseconds, and each is later than the one before.</summary>
-    private static DateTimeOffset Version(DateTimeOffset now, App? before)
+    private static Decision<AppOutcome> OfOne(ClusterState state, AppId app, Decision<ChangeOutcome> decision)
     {
-        var version = DateTimeOffset.FromUnixTimeMilliseconds(now.ToUnixTimeMilliseconds());
-        return before is not null && version <= before.Version ? before.Version.AddMilliseconds(1) : version;
+        AppOutcome outcome = decision.Outcome switch
+        {
+            ChangeOutcome.Accepted accepted => new AppOutcome.Accepted(
+                decision.Changes.OfType<ClusterChange.PutApp>().LastOrDefault(c => c.App.Id == app)?.App ?? state.Apps[app], accepted.Deployment, accepted.Version),
+            ChangeOutcome.Locked locked => new AppOutcome.Locked(locked.Deployments),
+            ChangeOutcome.Invalid invalid => new AppOutcome.Invalid(invalid.Errors.Select(e => e with { App = null }).ToEquatableList()),
+            ChangeOutcome.TooMany many => new AppOutcome.TooMany(many.Limit),
+            _ => throw new System.Diagnostics.UnreachableException(),
+        };
+        return new(outcome, decision.Changes, decision.Events);
     }
 }

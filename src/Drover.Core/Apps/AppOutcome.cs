@@ -13,11 +13,38 @@ public abstract record AppOutcome
     /// <summary>These deployments work on the app; `force` cancels them.</summary>
     public sealed record Locked(EquatableList<DeploymentId> Deployments) : AppOutcome;
     public sealed record Invalid(EquatableList<FieldError> Errors) : AppOutcome;
+    /// <summary>As many deployments run as may at once.</summary>
+    public sealed record TooMany(int Limit) : AppOutcome;
+}
+
+/// <summary>What a request to change several apps and groups came to.</summary>
+public abstract record ChangeOutcome
+{
+    private ChangeOutcome() { }
+
+    /// <param name="Steps">Empty: nothing had to be done, and the deployment is over already.</param>
+    public sealed record Accepted(DeploymentId Deployment, DateTimeOffset Version, EquatableList<DeploymentStep> Steps) : ChangeOutcome;
+    public sealed record NoSuchApp(AppId App) : ChangeOutcome;
+    /// <param name="At">null: now.</param>
+    public sealed record NoSuchGroup(GroupId Group, DateTimeOffset? At = null) : ChangeOutcome;
+    public sealed record NoSuchVersion(AppId App, DateTimeOffset Version) : ChangeOutcome;
+    public sealed record GroupExists(GroupId Group) : ChangeOutcome;
+    public sealed record AppHasPath(AppId App) : ChangeOutcome;
+    /// <summary>These deployments work on the apps; `force` cancels them.</summary>
+    public sealed record Locked(EquatableList<DeploymentId> Deployments) : ChangeOutcome;
+    /// <summary>Each error names its app, where it is about one.</summary>
+    public sealed record Invalid(EquatableList<FieldError> Errors) : ChangeOutcome;
+    /// <summary>As many deployments run as may at once.</summary>
+    public sealed record TooMany(int Limit) : ChangeOutcome;
 }
 
 /// <param name="Path">Field in Marathon's form: `/container/volumes(0)/hostPath`; `/` for the whole.</param>
 /// <param name="Message">Reason and remedy.</param>
-public sealed record FieldError(string Path, string Message);
+public sealed record FieldError(string Path, string Message)
+{
+    /// <summary>The app whose field it is, where a request is about several.</summary>
+    public AppId? App { get; init; }
+}
 
 /// <summary>What a request to kill copies came to.</summary>
 public abstract record KillOutcome
@@ -31,6 +58,8 @@ public abstract record KillOutcome
     public sealed record NoSuchApp(AppId App) : KillOutcome;
     public sealed record NoSuchTask(string Task) : KillOutcome;
     public sealed record Locked(EquatableList<DeploymentId> Deployments) : KillOutcome;
+    /// <summary>As many deployments run as may at once.</summary>
+    public sealed record TooMany(int Limit) : KillOutcome;
     /// <summary>A move owns this copy: it may be killed when the move has ended.</summary>
     public sealed record Moving(InstanceId Instance, MoveId Move) : KillOutcome;
 }
@@ -45,4 +74,6 @@ public abstract record CancelOutcome
     /// <summary>Replaced by a deployment that leads back to what was before.</summary>
     public sealed record Reverting(DeploymentId Deployment, DateTimeOffset Version) : CancelOutcome;
     public sealed record NotFound(DeploymentId Deployment) : CancelOutcome;
+    /// <summary>There is no way back to what was: nothing was changed.</summary>
+    public sealed record NoWayBack(EquatableList<FieldError> Errors) : CancelOutcome;
 }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Drover.Core.Networks;
+using Drover.Core.Groups;
 using Drover.Core.State;
 using Drover.Core.Volumes;
 
@@ -23,10 +24,23 @@ public static class DeploymentMachine
             return finished with { Events = [step, .. finished.Events] };
         }
         var changes = acts.SelectMany(a => a.Changes).ToImmutableArray();
-        var waits = acts.Select(a => a.WaitsFor).FirstOrDefault(w => w is not null);
+        var waits = Waits(acts, deployment.Steps[deployment.CurrentStep].Actions);
         if (changes.IsEmpty && waits == deployment.WaitsFor) return false;
         if (waits != deployment.WaitsFor) changes = changes.Add(new ClusterChange.PutDeployment(deployment with { WaitsFor = waits }));
         return Decision.Of(false, changes, [.. acts.SelectMany(a => a.Events)]);
+    }
+
+    /// <summary>What the step waits for; of several apps the first is named.</summary>
+    private static string? Waits(ImmutableArray<RolloutStep> acts, EquatableList<DeploymentAction> actions)
+    {
+        var waiting = Enumerable.Range(0, acts.Length).Where(i => acts[i].WaitsFor is not null).ToList();
+        return waiting.Count switch
+        {
+            0 => null,
+            _ when actions.Count == 1 => acts[0].WaitsFor,
+            1 => $"{actions[waiting[0]].App}: {acts[waiting[0]].WaitsFor}",
+            _ => $"{actions[waiting[0]].App}: {acts[waiting[0]].WaitsFor}; and {waiting.Count - 1} more of {actions.Count} apps",
+        };
     }
 
     /// <summary>Apps that are gone while copies, volumes or addresses still name them and no deployment sees to that: their deletion was cancelled where it stood.</summary>
@@ -52,9 +66,21 @@ public static class DeploymentMachine
             DeploymentActionKind.StartApplication => new([], [], true, null),
             DeploymentActionKind.StopApplication => Stop(state, action.App),
             _ when app is null => new([], [], true, null),
+            _ when Missing(state, app) is { } dependency => RolloutStep.Wait($"app '{dependency}', on which it depends, to serve"),
             DeploymentActionKind.RestartApplication => Rollout.Upgrade(state, app, now, knownSince, chance),
             _ => Rollout.Scale(state, app, now, knownSince, chance),
         };
+    }
+
+    /// <summary>An app that this one depends on and that does not serve, while this one has no copy yet. One that was scaled to nothing holds nobody up.</summary>
+    private static AppId? Missing(ClusterState state, App app)
+    {
+        if (app.Spec.Instances == 0 || state.InstancesOf(app.Id).Any(i => i.Goal == InstanceGoal.Running)) return null;
+        foreach (var dependency in new Dependencies(state).Of(app.Id))
+        {
+            if (dependency != app.Id && state.Apps[dependency].Spec.Instances > 0 && !state.InstancesOf(dependency).Any(i => i.Serves)) return dependency;
+        }
+        return null;
     }
 
     private static RolloutStep Stop(ClusterState state, AppId app)

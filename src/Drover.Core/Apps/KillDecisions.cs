@@ -44,30 +44,20 @@ public static class KillDecisions
     /// <summary>One deployment over all apps concerned; which copies go is said already, so that the scaling finds the right number left.</summary>
     private static Decision<KillOutcome> Shrink(ClusterState state, List<Instance> killed, DateTimeOffset now, DeploymentId id)
     {
-        var changes = killed.Select(Rollout.Stopped).ToList();
-        var actions = new List<DeploymentAction>();
-        var version = DateTimeOffset.FromUnixTimeMilliseconds(now.ToUnixTimeMilliseconds());
-        App? first = null;
-        foreach (var group in killed.GroupBy(i => i.App).Where(g => state.Apps.ContainsKey(g.Key)).OrderBy(g => g.Key))
+        var specs = killed.GroupBy(i => i.App).Where(g => state.Apps.ContainsKey(g.Key)).OrderBy(g => g.Key)
+            .Select(g => Less(state.Apps[g.Key].Spec, g.Count()));
+        var set = new ChangeSet { Put = [.. specs], Judged = false };
+        if (set.Put.IsEmpty) return new KillOutcome.Killed([]);
+        // Locks were looked at: what is overridden here may be.
+        var scaled = AppChanges.Change(state, set, force: true, now, id);
+        return scaled.Outcome switch
         {
-            var before = state.Apps[group.Key];
-            first ??= before;
-            var at = version > before.Version ? version : before.Version.AddMilliseconds(1);
-            var app = before with { Spec = before.Spec with { Instances = Math.Max(0, before.Spec.Instances - group.Count()) }, Version = at, LastScalingAt = at };
-            changes.Add(new ClusterChange.PutApp(app));
-            changes.AddRange(state.Deployments.Values.Where(d => d.AffectedApps.Items.Contains(app.Id)).Select(d => new ClusterChange.RemoveDeployment(d.Id)));
-            // The full rollout: a forced scaling may have cut an upgrade short.
-            actions.Add(new DeploymentAction(DeploymentActionKind.RestartApplication, app.Id, app.Spec));
-        }
-        if (actions.Count == 0) return new KillOutcome.Killed([]);
-        var plain = state.Deployments.Values.All(d => !actions.Exists(a => d.AffectedApps.Items.Contains(a.App)));
-        if (plain) actions = [.. actions.Select(a => a with { Kind = DeploymentActionKind.ScaleApplication })];
-        var deployment = new Deployment(id, version, actions.Select(a => a.App).ToEquatableList(), [new DeploymentStep(actions.ToEquatableList())], 0, now)
-        {
-            Before = actions.Count == 1 ? first : null,
+            ChangeOutcome.Accepted accepted => new Decision<KillOutcome>(new KillOutcome.Scaled(killed.ToEquatableList(), id, accepted.Version),
+                [.. killed.Select(Rollout.Stopped), .. scaled.Changes], [.. killed.Select(Rollout.StoppedEvent), .. scaled.Events]),
+            ChangeOutcome.TooMany many => new KillOutcome.TooMany(many.Limit),
+            _ => throw new System.Diagnostics.UnreachableException(),
         };
-        changes.Add(new ClusterChange.PutDeployment(deployment));
-        return Decision.Of<KillOutcome>(new KillOutcome.Scaled(killed.ToEquatableList(), id, version), changes,
-            [.. killed.Select(Rollout.StoppedEvent), AppChanges.Event("deployment.started", deployment, $"deployment {id} scales {string.Join(", ", deployment.AffectedApps)} down")]);
     }
+
+    private static AppSpec Less(AppSpec spec, int by) => spec with { Instances = Math.Max(0, spec.Instances - by) };
 }

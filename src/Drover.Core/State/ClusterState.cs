@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Drover.Core.Apps;
+using Drover.Core.Groups;
 using Drover.Core.Moves;
 using Drover.Core.Networks;
 using Drover.Core.Nodes;
@@ -25,12 +26,21 @@ public sealed record ClusterState
 
     public ImmutableDictionary<OperationId, VolumeOperation> Operations { get; init; } = ImmutableDictionary<OperationId, VolumeOperation>.Empty;
 
+    /// <summary>Groups that were made explicitly. Any path of an app is a group too.</summary>
+    public ImmutableSortedDictionary<GroupId, AppGroup> Groups { get; init; } = ImmutableSortedDictionary<GroupId, AppGroup>.Empty;
+
+    /// <summary>What apps were before, by the version they had then. Also of apps that are gone.</summary>
+    public ImmutableDictionary<AppId, ImmutableSortedDictionary<DateTimeOffset, FormerApp>> Versions { get; init; } = ImmutableDictionary<AppId, ImmutableSortedDictionary<DateTimeOffset, FormerApp>>.Empty;
+
     // Indexes, kept by Apply: cost grows with the change, not with the cluster.
     private ImmutableDictionary<AppId, ImmutableHashSet<InstanceId>> ByApp { get; init; } = ImmutableDictionary<AppId, ImmutableHashSet<InstanceId>>.Empty;
     private ImmutableDictionary<NodeId, ImmutableHashSet<InstanceId>> ByNode { get; init; } = ImmutableDictionary<NodeId, ImmutableHashSet<InstanceId>>.Empty;
     private ImmutableHashSet<MoveId> OpenMoveIds { get; init; } = [];
 
     private ImmutableHashSet<OperationId> OpenOperationIds { get; init; } = [];
+
+    private ImmutableDictionary<AppId, ImmutableHashSet<DeploymentId>> DeploymentsByApp { get; init; } = ImmutableDictionary<AppId, ImmutableHashSet<DeploymentId>>.Empty;
+    internal PathIndex Paths { get; private init; } = PathIndex.Empty;
 
     public IEnumerable<Instance> InstancesOf(AppId app) =>
         ByApp.TryGetValue(app, out var ids) ? ids.Select(id => Instances[id]).OrderBy(i => i.CreatedAt).ThenBy(i => i.Id) : [];
@@ -51,19 +61,27 @@ public sealed record ClusterState
 
     public bool IsConnected(NodeId node) => Presence.TryGetValue(node, out var presence) && presence.Connected;
 
-    public Deployment? DeploymentOf(AppId app) => Deployments.Values.FirstOrDefault(d => d.AffectedApps.Items.Contains(app));
+    public Deployment? DeploymentOf(AppId app) => DeploymentsOf(app).FirstOrDefault();
+
+    /// <summary>Deployments that work on the app, oldest first.</summary>
+    public IEnumerable<Deployment> DeploymentsOf(AppId app) =>
+        DeploymentsByApp.TryGetValue(app, out var ids) ? ids.Select(id => Deployments[id]).OrderBy(d => d.StartedAt).ThenBy(d => d.Id.Value, StringComparer.Ordinal) : [];
 
     public ClusterState Apply(ClusterChange change) => change switch
     {
         ClusterChange.PutNode(var node) => this with { Nodes = Nodes.SetItem(node.Id, node) },
         ClusterChange.RemoveNode(var id) => this with { Nodes = Nodes.Remove(id), Presence = Presence.Remove(id) },
         ClusterChange.PutPresence(var presence) => this with { Presence = Presence.SetItem(presence.Node, presence) },
-        ClusterChange.PutApp(var app) => this with { Apps = Apps.SetItem(app.Id, app) },
-        ClusterChange.RemoveApp(var id) => this with { Apps = Apps.Remove(id) },
+        ClusterChange.PutApp(var app) => this with { Apps = Apps.SetItem(app.Id, app), Paths = Paths.WithApp(app.Id, Versions.GetValueOrDefault(app.Id)) },
+        ClusterChange.RemoveApp(var id) => this with { Apps = Apps.Remove(id), Paths = Paths.WithoutApp(id, Versions.GetValueOrDefault(id)) },
+        ClusterChange.PutFormerApp(var former) => Put(former),
+        ClusterChange.RemoveFormerApp(var id, var version) => RemoveFormer(id, version),
+        ClusterChange.PutGroup(var group) => this with { Groups = Groups.SetItem(group.Id, group), Paths = Paths.WithGroup(group.Id) },
+        ClusterChange.RemoveGroup(var id) => this with { Groups = Groups.Remove(id), Paths = Paths.WithoutGroup(id) },
         ClusterChange.PutInstance(var instance) => Put(instance),
         ClusterChange.RemoveInstance(var id) => Remove(id),
-        ClusterChange.PutDeployment(var deployment) => this with { Deployments = Deployments.SetItem(deployment.Id, deployment) },
-        ClusterChange.RemoveDeployment(var id) => this with { Deployments = Deployments.Remove(id) },
+        ClusterChange.PutDeployment(var deployment) => Put(deployment),
+        ClusterChange.RemoveDeployment(var id) => RemoveDeployment(id),
         ClusterChange.PutVolume(var volume) => this with { Volumes = Volumes.SetItem(volume.Name, volume) },
         ClusterChange.RemoveVolume(var name) => this with { Volumes = Volumes.Remove(name) },
         ClusterChange.PutMove(var move) => this with
@@ -88,6 +106,44 @@ public sealed record ClusterState
         var next = this;
         foreach (var change in changes) next = next.Apply(change);
         return next with { Revision = Revision + 1 };
+    }
+
+    private ClusterState Put(Deployment deployment)
+    {
+        // Most changes of a deployment are of its step alone: then the index stands.
+        if (Deployments.TryGetValue(deployment.Id, out var old) && old.AffectedApps.Items == deployment.AffectedApps.Items) return this with { Deployments = Deployments.SetItem(deployment.Id, deployment) };
+        var next = old is null ? this : RemoveDeployment(deployment.Id);
+        var byApp = next.DeploymentsByApp.ToBuilder();
+        foreach (var app in deployment.AffectedApps) byApp[app] = (byApp.TryGetValue(app, out var ids) ? ids : []).Add(deployment.Id);
+        return next with { Deployments = next.Deployments.SetItem(deployment.Id, deployment), DeploymentsByApp = byApp.ToImmutable() };
+    }
+
+    private ClusterState RemoveDeployment(DeploymentId id)
+    {
+        if (!Deployments.TryGetValue(id, out var old)) return this;
+        var byApp = DeploymentsByApp.ToBuilder();
+        foreach (var app in old.AffectedApps)
+        {
+            if (!byApp.TryGetValue(app, out var ids)) continue;
+            if (ids.Remove(id) is { IsEmpty: false } others) byApp[app] = others;
+            else byApp.Remove(app);
+        }
+        return this with { Deployments = Deployments.Remove(id), DeploymentsByApp = byApp.ToImmutable() };
+    }
+
+    private ClusterState Put(FormerApp former)
+    {
+        var id = former.App.Id;
+        var history = Versions.GetValueOrDefault(id) ?? ImmutableSortedDictionary<DateTimeOffset, FormerApp>.Empty;
+        var next = history.SetItem(former.App.Version, former);
+        return this with { Versions = Versions.SetItem(id, next), Paths = Paths.WithHistory(id, history, next, Apps.ContainsKey(id)) };
+    }
+
+    private ClusterState RemoveFormer(AppId id, DateTimeOffset version)
+    {
+        if (!Versions.TryGetValue(id, out var history)) return this;
+        var next = history.Remove(version);
+        return this with { Versions = next.IsEmpty ? Versions.Remove(id) : Versions.SetItem(id, next), Paths = Paths.WithHistory(id, history, next, Apps.ContainsKey(id)) };
     }
 
     private ClusterState Put(Instance instance)
@@ -135,6 +191,10 @@ public abstract record ClusterChange
     public sealed record PutPresence(NodePresence Presence) : ClusterChange { public override bool Durable => false; }
     public sealed record PutApp(App App) : ClusterChange;
     public sealed record RemoveApp(AppId Id) : ClusterChange;
+    public sealed record PutFormerApp(FormerApp Former) : ClusterChange;
+    public sealed record RemoveFormerApp(AppId Id, DateTimeOffset Version) : ClusterChange;
+    public sealed record PutGroup(AppGroup Group) : ClusterChange;
+    public sealed record RemoveGroup(GroupId Id) : ClusterChange;
     public sealed record PutInstance(Instance Instance) : ClusterChange;
     public sealed record RemoveInstance(InstanceId Id) : ClusterChange;
     public sealed record PutDeployment(Deployment Deployment) : ClusterChange;

@@ -2,16 +2,16 @@ using System.Collections.Immutable;
 
 namespace Drover.Core.State;
 
-/// <summary>What history is kept. What has ended and lies past the limit is removed in the commit that ends one more.</summary>
+/// <summary>What history is written and kept. What has ended and lies past the limit is removed in the commit that ends one more.</summary>
 public static class Retention
 {
     /// <summary>Moves that have ended and are still shown.</summary>
     public const int EndedMoves = 200;
 
-    /// <summary>Removals that go into the same commit as <paramref name="changes"/>.</summary>
+    /// <summary>Former versions to keep, and removals, that go into the same commit as <paramref name="changes"/>.</summary>
     public static ImmutableArray<ClusterChange> Due(ClusterState before, ImmutableArray<ClusterChange> changes)
     {
-        return [.. Moves(before, changes), .. Operations(before, changes)];
+        return [.. VersionHistory.Due(before, changes), .. Moves(before, changes), .. Operations(before, changes)];
     }
 
     /// <summary>Work on volumes that has ended and is still shown.</summary>

@@ -135,7 +135,7 @@ public sealed class RolloutTests
     public void A_change_has_Marathons_steps(string? before, string? after, bool restart, string steps)
     {
         static AppSpec? Of(string? text) => text is null ? null : Given.Spec(instances: text[0] - '0', cpus: text.EndsWith("changed", StringComparison.Ordinal) ? 2 : 1);
-        Assert.Equal(steps, string.Join(' ', DeploymentPlanner.Plan(Of(before), Of(after), restart).Select(s => s.Actions[0].Kind)));
+        Assert.Equal(steps, string.Join(' ', DeploymentPlanner.Plan(ClusterState.Empty, ClusterState.Empty, [new(new("/web"), Of(before), Of(after), restart)]).Select(s => s.Actions[0].Kind)));
     }
 
     private static ClusterState Add(ClusterState state, AppSpec spec, string name, int count, InstanceState at, DateTimeOffset version) =>
