@@ -14,13 +14,13 @@ internal sealed class AppEndpoints(ICluster cluster, IAppCommands commands, Time
         LabelSelector? label = null;
         if (query["label"].ToString() is { Length: > 0 } text && (label = LabelSelector.Parse(text)) is null)
             return Task.FromResult(Answer.Message(422, $"'{text}' is no label selector: write a, a==b, a!=b, a in (x,y) or a notin (x,y), joined by commas"));
-        return Task.FromResult(Many("apps", Embeds.From(query["embed"]), AppViews.Filtered(cluster.Current, query["cmd"], query["id"], label)));
+        return Task.FromResult(Many("apps", Embeds.From(query["embed"], time.GetUtcNow()), AppViews.Filtered(cluster.Current, query["cmd"], query["id"], label)));
     }
 
     public Task<Answer> Group(HttpContext context, string[] group)
     {
         var prefix = group.Length == 0 ? "/" : $"/{string.Join('/', group)}/";
-        return Task.FromResult(Many("*", Embeds.From(context.Request.Query["embed"]), cluster.Current.Apps.Values.Where(a => a.Id.Value.StartsWith(prefix, StringComparison.Ordinal))));
+        return Task.FromResult(Many("*", Embeds.From(context.Request.Query["embed"], time.GetUtcNow()), cluster.Current.Apps.Values.Where(a => a.Id.Value.StartsWith(prefix, StringComparison.Ordinal))));
     }
 
     public Task<Answer> Show(HttpContext context, AppId id)
@@ -30,7 +30,7 @@ internal sealed class AppEndpoints(ICluster cluster, IAppCommands commands, Time
         return Task.FromResult(Answer.Json(200, json =>
         {
             json.WritePropertyName("app");
-            AppViews.Info(json, state, app, Embeds.Everything);
+            AppViews.Info(json, state, app, Embeds.From(context.Request.Query["embed"], time.GetUtcNow()) with { Tasks = true, LastTaskFailure = true });
         }));
     }
 
@@ -100,7 +100,7 @@ internal sealed class AppEndpoints(ICluster cluster, IAppCommands commands, Time
     {
         // The state after the commit may have gone on already: counts are those of the answer's moment.
         var state = cluster.Current;
-        return new Answer(201, MarathonJson.Text(json => AppViews.Info(json, state, accepted.App, new Embeds(Tasks: true, LastTaskFailure: false))))
+        return new Answer(201, MarathonJson.Text(json => AppViews.Info(json, state, accepted.App, new Embeds(time.GetUtcNow()) { Tasks = true })))
         {
             Location = $"/v2/apps{accepted.App.Id}",
             Deployment = accepted.Deployment,

@@ -5,16 +5,28 @@ using Drover.Core.State;
 namespace Drover.ControlPlane.Marathon;
 
 /// <summary>What of an app is shown beside its definition. Counts and deployments are always there.</summary>
-public sealed record Embeds(bool Tasks, bool LastTaskFailure)
+/// <param name="Now">For the ages in <see cref="TaskStats"/>.</param>
+public sealed record Embeds(DateTimeOffset Now)
 {
-    public static readonly Embeds Everything = new(true, true);
+    public bool Tasks { get; init; }
+    public bool LastTaskFailure { get; init; }
+    public bool TaskStats { get; init; }
 
-    /// <summary>Values come with or without a prefix; an unknown one is ignored, as Marathon does.</summary>
-    public static Embeds From(IEnumerable<string?> asked)
+    private static readonly string[] Prefixes = ["group.apps.", "apps.", "app."];
+
+    /// <summary>Values come with a prefix or without; an unknown one is ignored, as Marathon does.</summary>
+    public static Embeds From(IEnumerable<string?> asked, DateTimeOffset now)
     {
-        var names = asked.Select(a => a?.Split('.')[^1]).ToHashSet();
-        return new(names.Contains("tasks") || names.Contains("failures"), names.Contains("lastTaskFailure") || names.Contains("failures"));
+        var names = asked.OfType<string>().Select(Bare).ToHashSet(StringComparer.Ordinal);
+        var failures = names.Contains("failures");
+        return new(now)
+        {
+            Tasks = failures || names.Contains("tasks"), LastTaskFailure = failures || names.Contains("lastTaskFailure"),
+            TaskStats = names.Contains("taskStats"),
+        };
     }
+
+    private static string Bare(string name) => Prefixes.FirstOrDefault(p => name.StartsWith(p, StringComparison.Ordinal)) is { } prefix ? name[prefix.Length..] : name;
 }
 
 /// <summary>Apps in Marathon's AppInfo shape.</summary>
@@ -25,10 +37,7 @@ public static class AppViews
         json.WriteStartObject();
         AppJsonOut.Fields(json, app.Spec, app);
         var tasks = TaskViews.TasksOf(state, app.Id).ToList();
-        json.WriteNumber("tasksStaged", tasks.Count(t => t.State is InstanceState.Staging or InstanceState.Starting));
-        json.WriteNumber("tasksRunning", tasks.Count(t => t.Runs));
-        json.WriteNumber("tasksHealthy", tasks.Count(t => t.Runs && t.Healthy == true));
-        json.WriteNumber("tasksUnhealthy", tasks.Count(t => t.Runs && t.Healthy == false));
+        TaskCounts.Of(tasks).Write(json, "tasks");
         json.WriteStartArray("deployments");
         foreach (var deployment in state.DeploymentsOf(app.Id))
         {
@@ -43,6 +52,7 @@ public static class AppViews
             foreach (var task in tasks) TaskViews.Task(json, state, task);
             json.WriteEndArray();
         }
+        if (embeds.TaskStats) TaskStats.Write(json, app, tasks, embeds.Now);
         if (embeds.LastTaskFailure && app.LastTaskFailure is { } failure) Failure(json, app, failure);
         json.WriteEndObject();
     }

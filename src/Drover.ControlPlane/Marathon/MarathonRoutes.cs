@@ -59,6 +59,7 @@ public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, Even
     {
         ["v2", "apps"] => Methods(context, ("GET", _apps.List), ("POST", _apps.Create)),
         ["v2", "apps", .. var id, "restart"] when id.Length > 0 => WithApp(id, app => Methods(context, ("POST", c => _apps.Restart(c, app)))),
+        ["v2", "apps", .. var group, "*", "tasks"] => Methods(context, ("GET", c => _tasks.OfGroup(c, group))),
         ["v2", "apps", .. var id, "tasks"] when id.Length > 0 => WithApp(id, app => Methods(context, ("GET", c => _tasks.OfApp(c, app)), ("DELETE", c => _tasks.KillOfApp(c, app)))),
         ["v2", "apps", .. var id, "tasks", var task] when id.Length > 0 => WithApp(id, app => Methods(context, ("DELETE", c => _tasks.Kill(c, app, task)))),
         ["v2", "apps", .. var group, "*"] => Methods(context, ("GET", c => _apps.Group(c, group))),

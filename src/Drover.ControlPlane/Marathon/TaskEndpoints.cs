@@ -14,8 +14,15 @@ internal sealed class TaskEndpoints(ICluster cluster, IAppCommands commands, Tim
     {
         var state = cluster.Current;
         var asked = context.Request.Query["status"].Concat(context.Request.Query["status[]"]).Where(s => s is "running" or "staging").ToHashSet();
-        return Task.FromResult(Tasks(context, state, state.Apps.Values, task => asked.Count == 0 || asked.Contains(task.Runs ? "running" : "staging")));
+        return Task.FromResult(Tasks(context, state, state.Apps.Values, task => asked.Count == 0 || (StatusOf(task) is { } status && asked.Contains(status))));
     }
+
+    private static string? StatusOf(Instance task) => task.State switch
+    {
+        InstanceState.Running => "running",
+        InstanceState.Staging or InstanceState.Starting => "staging",
+        _ => null,
+    };
 
     public Task<Answer> OfApp(HttpContext context, AppId id)
     {
@@ -23,25 +30,34 @@ internal sealed class TaskEndpoints(ICluster cluster, IAppCommands commands, Tim
         return Task.FromResult(state.Apps.TryGetValue(id, out var app) ? Tasks(context, state, [app], _ => true) : Answer.NoApp(id));
     }
 
+    public Task<Answer> OfGroup(HttpContext context, string[] group)
+    {
+        var state = cluster.Current;
+        var prefix = group.Length == 0 ? "/" : $"/{string.Join('/', group)}/";
+        return Task.FromResult(Tasks(context, state, state.Apps.Values.Where(a => a.Id.Value.StartsWith(prefix, StringComparison.Ordinal)), _ => true));
+    }
+
     public async Task<Answer> KillOfApp(HttpContext context, AppId id)
     {
-        if (WipeRefusal(context) is { } refused) return refused;
-        var outcome = await commands.KillAll(id, context.Request.Query["host"], Scale(context), AppEndpoints.Flag(context, "force", otherwise: false), time.GetUtcNow(), context.RequestAborted);
-        return Killed(outcome, single: false);
+        if (BothGiven(context) is { } refused) return refused;
+        var host = context.Request.Query["host"];
+        var outcome = await commands.KillAll(id, host, Scale(context), Force(context), time.GetUtcNow(), context.RequestAborted);
+        return Killed(await Wiped(context, outcome, state => KillDecisions.Copies(state, id, host)), single: false);
     }
 
     public async Task<Answer> Kill(HttpContext context, AppId id, string task)
     {
-        if (WipeRefusal(context) is { } refused) return refused;
+        if (BothGiven(context) is { } refused) return refused;
         var state = cluster.Current;
         if (!state.Apps.ContainsKey(id)) return Answer.NoApp(id);
-        if (!state.InstancesOf(id).Any(i => i.Task.Value == task || i.Id.Value == task)) return NoTask(task);
-        return Killed(await commands.KillTasks([task], Scale(context), AppEndpoints.Flag(context, "force", otherwise: false), time.GetUtcNow(), context.RequestAborted), single: true);
+        if (TaskIds.Find(state, task) is not { } copy || copy.App != id) return NoTask(task);
+        return await Kill(context, [copy.Id], single: true);
     }
 
+    /// <summary>Tasks that are not there any more are passed over: whoever kills from a list must not be kept from it by one that has just ended.</summary>
     public async Task<Answer> KillMany(HttpContext context)
     {
-        if (WipeRefusal(context) is { } refused) return refused;
+        if (BothGiven(context) is { } refused) return refused;
         using var body = await RequestBody.Read(context);
         if (AppEndpoints.Refusal(body) is { } broken) return broken;
         var faults = new Violations();
@@ -49,18 +65,30 @@ internal sealed class TaskEndpoints(ICluster cluster, IAppCommands commands, Tim
         if (ids is null && !faults.Any) faults.WrongType("/ids", "error.path.missing", "must be given: a list of task ids");
         if (ids is { Count: > MaxKills }) faults.Rule("/ids", $"holds {ids.Value.Count} ids; at most {MaxKills} are taken");
         if (faults.Any) return Answer.Faults(faults.TypesAreWrong, faults.Told);
-        return Killed(await commands.KillTasks(ids!.Value.Items, Scale(context), AppEndpoints.Flag(context, "force", otherwise: false), time.GetUtcNow(), context.RequestAborted), single: false);
+        if (ids!.Value.Items.FirstOrDefault(id => !TaskIds.IsOne(id)) is { } wrong) return Answer.Message(400, $"Invalid task id '{wrong}'. [it is no app's path and a copy's id, such as shop_db.instance-5c0e…._app.1]");
+        var state = cluster.Current;
+        return await Kill(context, [.. ids.Value.Items.Select(id => TaskIds.Find(state, id)?.Id).OfType<InstanceId>().Distinct()], single: false);
+    }
+
+    private async Task<Answer> Kill(HttpContext context, List<InstanceId> copies, bool single)
+    {
+        var outcome = await commands.KillTasks([.. copies.Select(c => c.Value)], Scale(context), Force(context), time.GetUtcNow(), context.RequestAborted);
+        return Killed(await Wiped(context, outcome, state => copies.Select(id => state.Instances.GetValueOrDefault(id)).OfType<Instance>()), single);
+    }
+
+    /// <summary>With `wipe`, killed copies on nodes that are away are forgotten at once, also those killed before. No data goes with it: volumes are deleted as volumes, never beside a task.</summary>
+    private async Task<KillOutcome> Wiped(HttpContext context, KillOutcome outcome, Func<ClusterState, IEnumerable<Instance>> copies)
+    {
+        if (outcome is not KillOutcome.Killed killed || !AppEndpoints.Flag(context, "wipe", otherwise: false)) return outcome;
+        var forgotten = await cluster.Decide(state => Wiping.Forget(state, copies(state).Select(c => c.Id)), context.RequestAborted);
+        return new KillOutcome.Killed(killed.Instances.Concat(forgotten).DistinctBy(i => i.Id).ToEquatableList());
     }
 
     private static bool Scale(HttpContext context) => AppEndpoints.Flag(context, "scale", otherwise: false);
+    private static bool Force(HttpContext context) => AppEndpoints.Flag(context, "force", otherwise: false);
 
-    private static Answer? WipeRefusal(HttpContext context)
-    {
-        if (!AppEndpoints.Flag(context, "wipe", otherwise: false)) return null;
-        return Scale(context)
-            ? Answer.Message(400, "You cannot use scale and wipe at the same time.")
-            : Answer.Message(422, "wipe would delete data; volumes outlive tasks here. Leave wipe out");
-    }
+    private static Answer? BothGiven(HttpContext context) =>
+        Scale(context) && AppEndpoints.Flag(context, "wipe", otherwise: false) ? Answer.Message(400, "You cannot use scale and wipe at the same time.") : null;
 
     private static Answer NoTask(string task) => Answer.Message(404, $"Task '{task}' does not exist");
 
@@ -74,7 +102,8 @@ internal sealed class TaskEndpoints(ICluster cluster, IAppCommands commands, Tim
         KillOutcome.Killed killed => Answer.Json(200, json =>
         {
             json.WriteStartArray("tasks");
-            foreach (var task in killed.Instances) TaskViews.Task(json, cluster.Current, task);
+            // A copy that has no place yet is no task.
+            foreach (var task in killed.Instances.Where(i => i.Node is not null)) TaskViews.Task(json, cluster.Current, task);
             json.WriteEndArray();
         }),
         KillOutcome.Scaled scaled => Answer.Began(200, scaled.Deployment, scaled.Version),

@@ -20,10 +20,12 @@ public static class KillDecisions
     public static Decision<KillOutcome> App(ClusterState state, AppId app, string? host, bool scale, bool force, DateTimeOffset now, DeploymentId id)
     {
         if (!state.Apps.ContainsKey(app)) return new KillOutcome.NoSuchApp(app);
-        var copies = state.InstancesOf(app).Where(i => i.Goal == InstanceGoal.Running
-            && (host is null or "*" || (i.Node is { } node && state.Nodes.TryGetValue(node, out var known) && (known.Hostname == host || node.Value == host || known.Address == host))));
-        return Kill(state, [.. copies], scale, force, now, id);
+        return Kill(state, [.. Copies(state, app, host)], scale, force, now, id);
     }
+
+    /// <param name="host">null or `*`: wherever they are.</param>
+    public static IEnumerable<Instance> Copies(ClusterState state, AppId app, string? host) => state.InstancesOf(app).Where(i =>
+        host is null or "*" || (i.Node is { } node && state.Nodes.TryGetValue(node, out var known) && (known.Hostname == host || node.Value == host || known.Address == host)));
 
     private static Instance? Find(ClusterState state, string task)
     {

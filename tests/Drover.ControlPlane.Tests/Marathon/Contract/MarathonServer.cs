@@ -40,7 +40,7 @@ public class MarathonServer : IAsyncLifetime
     protected virtual IReadOnlyList<(string Name, string Disk, string Rack)> Nodes => [("node1", "spinning", "a"), ("node2", "ssd", "a"), ("node3", "ssd", "b")];
     protected virtual ControlPlaneOptions With(ControlPlaneOptions options) => options;
 
-    public async ValueTask InitializeAsync()
+    public virtual async ValueTask InitializeAsync()
     {
         await Open();
         foreach (var (name, disk, rack) in Nodes) await Join(name, ("disk", disk), ("rack", rack));
