@@ -3,7 +3,10 @@ using System.Text.Json;
 using Drover.Bench;
 
 // ./bench.sh moves [--quick] [--sizes 1,4,10] [--moves 5] [--systems drover,floor,rsync,rsync-twice,btrfs-by-hand,postgres,drain] [--docs FOLDER]
-const string usage = "usage: ./bench.sh moves [--quick] [--sizes 1,4,10] [--moves 5] [--systems drover,floor,rsync,rsync-twice,btrfs-by-hand,postgres,drain] [--docs FOLDER]";
+// ./bench.sh scheduler: Scheduler/SchedulerBench.cs
+void Say(string text) => Console.WriteLine($"{DateTime.UtcNow:HH:mm:ss}  {text}");
+if (args is ["scheduler", ..]) return await Drover.Bench.Scheduler.SchedulerBench.Run(args[1..], Root(), Say);
+const string usage = "usage: ./bench.sh moves [--quick] [--sizes 1,4,10] [--moves 5] [--systems drover,floor,rsync,rsync-twice,btrfs-by-hand,postgres,drain] [--docs FOLDER], or " + Drover.Bench.Scheduler.SchedulerBench.Usage;
 string[] known = ["drover", "floor", "rsync", "rsync-twice", "btrfs-by-hand", "postgres", "drain"];
 double[] sizes = [1, 4, 10];
 var (moves, systems, docs) = (5, known, (string?)null);
@@ -25,7 +28,6 @@ for (var i = 1; i < args.Length; i++)
 
 var root = Root();
 var script = Script = Path.Combine(root, "bench/writer.mjs");
-void Say(string text) => Console.WriteLine($"{DateTime.UtcNow:HH:mm:ss}  {text}");
 Computer machine;
 var runs = new List<Run>();
 Drain? drain = null;
