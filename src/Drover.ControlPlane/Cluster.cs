@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using Drover.ControlPlane.Store;
@@ -26,17 +27,30 @@ public interface ICluster
 /// <param name="At">Wall-clock moment of the commit.</param>
 /// <param name="Missed">True: stands for several commits that were not read in time; compare <paramref name="Before"/> with <paramref name="After"/>.</param>
 public sealed record Committed(ClusterState Before, ClusterState After, ImmutableArray<ClusterChange> Changes,
-    ImmutableArray<ClusterEvent> Events, DateTimeOffset At, bool Missed);
+    ImmutableArray<ClusterEvent> Events, DateTimeOffset At, bool Missed)
+{
+    private readonly ImmutableArray<Committed> _parts;
+
+    /// <summary>The decisions that had something to say, each with the states right before and after it: one commit may hold many.</summary>
+    public ImmutableArray<Committed> Decisions { get => _parts.IsDefault ? [this] : _parts; init => _parts = value; }
+}
 
 /// <summary>State in memory over a durable store. Versions of all keys are held, so that a second writer on the same store is noticed at the first commit.</summary>
+/// <remarks>Decisions that come while a commit is being written wait for it together and are then taken one after the other and written as one: under load the disk is waited for once for
+/// all of them. Each sees the state that those before it made; nobody else sees it, and nobody has an answer, before it is on the disk.</remarks>
 public sealed class Cluster : ICluster, IDisposable
 {
+    /// <summary>A commit takes no further decision once it has as many changes: those who wait are not kept waiting without end.</summary>
+    internal const int MostChanges = 1_500;
+
     private readonly IStateStore _store;
     private readonly TimeProvider _time;
-    private readonly SemaphoreSlim _turn = new(1, 1);
-    private readonly Dictionary<string, long> _versions = new(StringComparer.Ordinal);
+    private readonly ConcurrentQueue<Waiting> _waiting = new();
+    private readonly StoredKeys _stored = new();
     private readonly CommitWatchers _watchers = new();
     private volatile ClusterState _current = ClusterState.Empty;
+    private int _pumping;
+    private volatile bool _closed;
     // After a commit that failed it is not known whether it reached the disk: the next decision reads everything again first.
     private bool _doubtful;
 
@@ -52,98 +66,176 @@ public sealed class Cluster : ICluster, IDisposable
     public static async Task<Cluster> Open(IStateStore store, TimeProvider time, CancellationToken cancel)
     {
         var cluster = new Cluster(store, time);
-        cluster._current = await cluster.Load(cancel);
+        cluster._current = await cluster._stored.Load(store, cancel);
         return cluster;
     }
 
-    public async Task<T> Decide<T>(Func<ClusterState, Decision<T>> decide, CancellationToken cancel)
+    public Task<T> Decide<T>(Func<ClusterState, Decision<T>> decide, CancellationToken cancel)
     {
-        await _turn.WaitAsync(cancel);
-        try
-        {
-            if (_doubtful) await Reload(cancel);
-            var before = _current;
-            var decision = decide(before);
-            var changes = decision.Changes.IsDefault ? [] : decision.Changes;
-            var events = decision.Events.IsDefault ? [] : decision.Events;
-            if (changes.IsEmpty && events.IsEmpty) return decision.Outcome;
-            var after = before;
-            if (!changes.IsEmpty)
-            {
-                changes = changes.AddRange(Retention.Due(before, changes));
-                after = before.Apply(changes);
-                await Store(changes);
-                _current = after;
-            }
-            _watchers.Publish(new(before, after, changes, events, _time.GetUtcNow(), Missed: false));
-            return decision.Outcome;
-        }
-        finally
-        {
-            _turn.Release();
-        }
+        ObjectDisposedException.ThrowIf(_closed, this);
+        var waiting = new Waiting<T>(decide, cancel);
+        _waiting.Enqueue(waiting);
+        if (Interlocked.CompareExchange(ref _pumping, 1, 0) == 0) _ = Task.Run(Pump, CancellationToken.None);
+        return waiting.Task;
     }
 
     public IAsyncEnumerable<Committed> Watch(CancellationToken cancel) => _watchers.Add(cancel);
 
-    public void Dispose() => _turn.Dispose();
+    public void Dispose() => _closed = true;
+
+    private async Task Pump()
+    {
+        do
+        {
+            while (!_waiting.IsEmpty) await Commit();
+            Volatile.Write(ref _pumping, 0);
+            // One that came between the last look and the line above found the pump still running.
+        }
+        while (!_waiting.IsEmpty && Interlocked.CompareExchange(ref _pumping, 1, 0) == 0);
+    }
+
+    /// <summary>Takes what waits, as one commit.</summary>
+    private async Task Commit()
+    {
+        var taken = new List<Waiting>();
+        try
+        {
+            if (_doubtful) await Reload();
+            var group = new Group(_current);
+            while (group.Changes.Count < MostChanges && _waiting.TryDequeue(out var next))
+            {
+                if (!next.Take()) continue;
+                taken.Add(next);
+                next.Decide(group, _time);
+            }
+            if (group.Changes.Count > 0) await Store(group);
+            if (group.Said) _watchers.Publish(group.Committed(_time.GetUtcNow()));
+            foreach (var waiting in taken) waiting.Done();
+        }
+        catch (Exception failure)
+        {
+            // The whole commit failed: whoever had a part in it is told, also those who decided nothing on the strength of it. One that is not taken yet finds the store as it is then.
+            if (taken.Count == 0 && _waiting.TryDequeue(out var next) && next.Take()) taken.Add(next);
+            foreach (var waiting in taken) waiting.Fail(failure);
+        }
+    }
 
     // Not cancellable: a caller that leaves must not make the outcome uncertain.
-    private async Task Store(ImmutableArray<ClusterChange> changes)
+    private async Task Store(Group group)
     {
-        var writes = Writes(changes);
-        if (writes.Count == 0) return;
         _doubtful = true;
-        var outcome = await _store.Commit(writes, CancellationToken.None);
-        if (outcome.Conflict)
-            throw new InvalidOperationException($"Another process changed '{outcome.Key}' in this store. Only one control plane may use a data folder: stop the other one; this one reads the state again.");
-        foreach (var write in writes)
+        var writes = _stored.Writes(group.Before, group.After, group.Changes);
+        if (writes.Count > 0)
         {
-            if (write.Value is null) _versions.Remove(write.Key);
-            else _versions[write.Key] = write.ExpectedVersion!.Value + 1;
+            var outcome = await _store.Commit(writes, CancellationToken.None);
+            if (outcome.Conflict)
+                throw new InvalidOperationException($"Another process changed '{outcome.Key}' in this store. Only one control plane may use a data folder: stop the other one; this one reads the state again.");
+            _stored.Written(writes);
         }
         _doubtful = false;
+        _current = group.After;
     }
 
-    /// <summary>One write a key, the last change of it: a commit sets each key once.</summary>
-    private List<StateWrite> Writes(ImmutableArray<ClusterChange> changes)
-    {
-        var last = new Dictionary<string, ClusterChange>(StringComparer.Ordinal);
-        foreach (var change in changes) if (change.Durable) last[ClusterSchema.KeyOf(change)] = change;
-        var writes = new List<StateWrite>(last.Count);
-        foreach (var (key, change) in last)
-        {
-            var version = _versions.GetValueOrDefault(key);
-            var value = ClusterSchema.ValueOf(change);
-            if (value is null && version == 0) continue;
-            writes.Add(new(key, value, version));
-        }
-        return writes;
-    }
-
-    private async Task<ClusterState> Load(CancellationToken cancel)
-    {
-        _versions.Clear();
-        var state = ClusterState.Empty;
-        foreach (var prefix in ClusterSchema.Prefixes)
-        {
-            foreach (var entry in await _store.List(prefix, cancel))
-            {
-                state = state.Apply(ClusterSchema.Read(entry));
-                _versions[entry.Key] = entry.Version;
-            }
-        }
-        return state;
-    }
-
-    private async Task Reload(CancellationToken cancel)
+    private async Task Reload()
     {
         var before = _current;
-        var stored = await Load(cancel);
-        var after = stored with { Presence = before.Presence, Revision = before.Revision + 1 };
+        var stored = await _stored.Load(_store, CancellationToken.None);
+        var after = stored.Seeing(before.Presence.Values, before.Revision + 1);
         _current = after;
         _doubtful = false;
         _watchers.Publish(new(before, after, [], [], _time.GetUtcNow(), Missed: true));
+    }
+
+    /// <summary>Decisions of one commit: the state as each leaves it to the next.</summary>
+    private sealed class Group(ClusterState before)
+    {
+        private readonly ImmutableArray<Committed>.Builder _parts = ImmutableArray.CreateBuilder<Committed>();
+        private readonly ImmutableArray<ClusterEvent>.Builder _events = ImmutableArray.CreateBuilder<ClusterEvent>();
+
+        public ClusterState Before { get; } = before;
+        public ClusterState After { get; private set; } = before;
+        public ImmutableArray<ClusterChange>.Builder Changes { get; } = ImmutableArray.CreateBuilder<ClusterChange>();
+        public bool Said => Changes.Count > 0 || _events.Count > 0;
+
+        public void Add(ImmutableArray<ClusterChange> changes, ImmutableArray<ClusterEvent> events, DateTimeOffset at)
+        {
+            var from = After;
+            if (!changes.IsDefaultOrEmpty)
+            {
+                changes = changes.AddRange(Retention.Due(from, changes));
+                After = from.Apply(changes);
+                Changes.AddRange(changes);
+            }
+            if (events.IsDefaultOrEmpty) return;
+            _events.AddRange(events);
+            _parts.Add(new(from, After, changes.IsDefault ? [] : changes, events, at, Missed: false));
+        }
+
+        public Committed Committed(DateTimeOffset at) => new(Before, After, Changes.ToImmutable(), _events.ToImmutable(), at, Missed: false) { Decisions = _parts.ToImmutable() };
+    }
+
+    /// <summary>A decision that somebody waits for.</summary>
+    private abstract class Waiting
+    {
+        /// <summary>False: whoever asked has gone. From then on it is not called off any more.</summary>
+        public abstract bool Take();
+        public abstract void Decide(Group group, TimeProvider time);
+        public abstract void Done();
+        public abstract void Fail(Exception failure);
+    }
+
+    private sealed class Waiting<T> : Waiting
+    {
+        private readonly TaskCompletionSource<T> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly Func<ClusterState, Decision<T>> _decide;
+        private readonly CancellationTokenRegistration _left;
+        private int _taken;
+        private T? _outcome;
+        private Exception? _failure;
+
+        public Waiting(Func<ClusterState, Decision<T>> decide, CancellationToken cancel)
+        {
+            _decide = decide;
+            if (cancel.CanBeCanceled) _left = cancel.UnsafeRegister(Left, this);
+        }
+
+        public Task<T> Task => _done.Task;
+
+        public override bool Take()
+        {
+            var mine = Interlocked.Exchange(ref _taken, 1) == 0;
+            _left.Unregister();
+            return mine;
+        }
+
+        public override void Decide(Group group, TimeProvider time)
+        {
+            try
+            {
+                var decision = _decide(group.After);
+                group.Add(decision.Changes, decision.Events, time.GetUtcNow());
+                _outcome = decision.Outcome;
+            }
+            catch (Exception failure)
+            {
+                // Of this decision alone: it changed nothing.
+                _failure = failure;
+            }
+        }
+
+        public override void Done()
+        {
+            if (_failure is { } failure) _done.TrySetException(failure);
+            else _done.TrySetResult(_outcome!);
+        }
+
+        public override void Fail(Exception failure) => _done.TrySetException(_failure ?? failure);
+
+        private static void Left(object? self, CancellationToken cancel)
+        {
+            var waiting = (Waiting<T>)self!;
+            if (Interlocked.Exchange(ref waiting._taken, 1) == 0) waiting._done.TrySetCanceled(cancel);
+        }
     }
 }
 
@@ -195,7 +287,7 @@ internal sealed class CommitWatchers
                 {
                     var oldest = _waiting.Peek();
                     _waiting.Clear();
-                    committed = committed with { Before = oldest.Before, Changes = [], Events = [], Missed = true };
+                    committed = new(oldest.Before, committed.After, [], [], committed.At, Missed: true);
                 }
                 _waiting.Enqueue(committed);
                 _arrived.TrySetResult();

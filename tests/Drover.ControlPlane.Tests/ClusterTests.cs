@@ -156,12 +156,81 @@ public sealed class ClusterTests
         Assert.True(cluster.Current.Moves.ContainsKey(new("open")));
     }
 
+    /// <summary>What comes while a commit is being written waits together and is one commit, each decided on what those before it left.</summary>
+    [Fact]
+    public async Task Decisions_that_wait_are_written_together()
+    {
+        var (time, gate) = (new FakeTimeProvider(), new TaskCompletionSource());
+        var store = new FailingStore(new InMemoryStore(time)) { Gate = gate.Task };
+        using var cluster = await Cluster.Open(store, time, CancellationToken.None);
+        using var stop = new CancellationTokenSource(TestCluster.Patience);
+        var commits = cluster.Watch(stop.Token);
+        var first = cluster.Decide(_ => Decision.Of(true, [Samples.Changes[0]]), CancellationToken.None);
+        await store.Reached.WaitAsync(TestCluster.Patience);
+        using var leaves = new CancellationTokenSource();
+        var gone = cluster.Decide(Named, leaves.Token);
+        var rest = Enumerable.Range(0, 100).Select(_ => cluster.Decide(Named, CancellationToken.None)).ToList();
+        var wrong = cluster.Decide<int>(_ => throw new ArithmeticException(), CancellationToken.None);
+        await leaves.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => gone);
+        Assert.False(first.IsCompleted);
+        Assert.Empty(cluster.Current.Nodes);
+        gate.SetResult();
+        Assert.Equal(Enumerable.Range(1, 100), await Task.WhenAll(rest));
+        await Assert.ThrowsAsync<ArithmeticException>(() => wrong);
+        Assert.Equal(2, store.Commits);
+        await using var reader = commits.GetAsyncEnumerator(stop.Token);
+        await reader.MoveNextAsync();
+        await reader.MoveNextAsync();
+        Assert.Equal(100, reader.Current.Decisions.Length);
+        Assert.All(reader.Current.Decisions, (part, i) => Assert.Equal(i + 1, part.After.Volumes.Count));
+        Assert.All(reader.Current.Decisions.Zip(reader.Current.Decisions.Skip(1)), pair => Assert.Same(pair.First.After, pair.Second.Before));
+
+        static Decision<int> Named(ClusterState state)
+        {
+            var name = $"v{state.Volumes.Count}";
+            return Decision.Of(state.Volumes.Count + 1, [new ClusterChange.PutVolume(Samples.Volume with { Name = new(name) })], new ClusterEvent("volume.made", name, name));
+        }
+    }
+
+    [Fact]
+    public async Task Of_a_commit_that_fails_everybody_is_told()
+    {
+        var (time, gate) = (new FakeTimeProvider(), new TaskCompletionSource());
+        var store = new FailingStore(new InMemoryStore(time)) { Gate = gate.Task };
+        using var cluster = await Cluster.Open(store, time, CancellationToken.None);
+        var first = cluster.Decide(_ => Decision.Of(true, [Samples.Changes[0]]), CancellationToken.None);
+        await store.Reached.WaitAsync(TestCluster.Patience);
+        store.Fails = true;
+        var change = cluster.Decide(_ => Decision.Of(true, [Samples.Changes[1]]), CancellationToken.None);
+        // It changes nothing, and says what it saw: a state that never came to be.
+        var look = cluster.Decide<int>(state => state.Apps.Count, CancellationToken.None);
+        gate.SetResult();
+        await first;
+        await Assert.ThrowsAsync<IOException>(() => change);
+        await Assert.ThrowsAsync<IOException>(() => look);
+        Assert.Empty(cluster.Current.Apps);
+    }
+
     private sealed class FailingStore(IStateStore inner) : IStateStore
     {
+        private readonly TaskCompletionSource _reached = new(TaskCreationOptions.RunContinuationsAsynchronously);
         public bool Fails { get; set; }
+        public Task Gate { get; init; } = Task.CompletedTask;
+        public Task Reached => _reached.Task;
+        public int Commits { get; private set; }
         public Task<StoredEntry?> Get(string key, CancellationToken cancel) => inner.Get(key, cancel);
         public Task<IReadOnlyList<StoredEntry>> List(string prefix, CancellationToken cancel) => inner.List(prefix, cancel);
-        public Task<CommitOutcome> Commit(IReadOnlyList<StateWrite> writes, CancellationToken cancel) => Fails ? throw new IOException("disk full") : inner.Commit(writes, cancel);
+
+        public async Task<CommitOutcome> Commit(IReadOnlyList<StateWrite> writes, CancellationToken cancel)
+        {
+            if (Fails) throw new IOException("disk full");
+            Commits++;
+            _reached.TrySetResult();
+            await Gate;
+            return await inner.Commit(writes, cancel);
+        }
+
         public IAsyncEnumerable<StoreEvent> Watch(string prefix, CancellationToken cancel) => inner.Watch(prefix, cancel);
         public Task<bool> Lease(string name, string holder, TimeSpan duration, CancellationToken cancel) => inner.Lease(name, holder, duration, cancel);
         public ValueTask DisposeAsync() => inner.DisposeAsync();

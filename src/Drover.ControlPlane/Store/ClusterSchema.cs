@@ -82,12 +82,14 @@ public static class ClusterSchema
         }
         catch (JsonException e)
         {
-            throw new InvalidDataException(
-                $"The stored entry '{entry.Key}' cannot be read: {e.Message} The data folder was written by another version or is damaged: start the version that wrote it, or restore a backup of drover.db.", e);
+            throw Damaged(entry.Key, e);
         }
     }
 
     private static string VersionKey(AppId app, DateTimeOffset version) => $"{app.Value} {version.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", System.Globalization.CultureInfo.InvariantCulture)}";
+
+    internal static InvalidDataException Damaged(string key, JsonException e) => new(
+        $"The stored entry '{key}' cannot be read: {e.Message} The data folder was written by another version or is damaged: start the version that wrote it, or restore a backup of drover.db.", e);
 
     private static string Key(string kind, string id) => $"{kind}/{Uri.EscapeDataString(id)}";
 
@@ -100,7 +102,7 @@ public static class ClusterSchema
 // Elements of EquatableList are named here since its converter asks the context for them. Every property is written, also defaults: a later default must not change what was stored.
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true, IgnoreReadOnlyProperties = true, DefaultIgnoreCondition = JsonIgnoreCondition.Never)]
-[JsonSerializable(typeof(Node)), JsonSerializable(typeof(App)), JsonSerializable(typeof(Instance)), JsonSerializable(typeof(Deployment))]
+[JsonSerializable(typeof(Node)), JsonSerializable(typeof(App)), JsonSerializable(typeof(AppSpec)), JsonSerializable(typeof(Instance)), JsonSerializable(typeof(Deployment))]
 [JsonSerializable(typeof(Volume)), JsonSerializable(typeof(Move)), JsonSerializable(typeof(Network))]
 [JsonSerializable(typeof(string)), JsonSerializable(typeof(int)), JsonSerializable(typeof(AppId)), JsonSerializable(typeof(NodeAttribute)), JsonSerializable(typeof(PortRange))]
 [JsonSerializable(typeof(Constraint)), JsonSerializable(typeof(EnvVar)), JsonSerializable(typeof(Label)), JsonSerializable(typeof(PortDefinition)), JsonSerializable(typeof(PortMapping))]

@@ -19,6 +19,8 @@ internal sealed class StoreWatchers
         return Read(watcher, present, cancel);
     }
 
+    public bool Any => !_watchers.IsEmpty;
+
     public void Publish(IEnumerable<StoreEvent> events)
     {
         var watchers = _watchers;

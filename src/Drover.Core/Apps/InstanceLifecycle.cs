@@ -157,15 +157,16 @@ public static class InstanceLifecycle
     /// So the source serves again when a move is undone.</summary>
     public static Decision<int> Resume(ClusterState state, DateTimeOffset now)
     {
-        var resumed = state.Instances.Values
-            .Where(i => IsHalted(i) && !(OwningMove(state, i) is { } move && IsCutting(move)) && VolumeHold.Of(state, i) is null && !(state.Apps.TryGetValue(i.App, out var app) && LaunchBackoff.Holding(app, now) is not null))
+        if (state.Copies.Halted.IsEmpty) return 0;
+        var resumed = state.Copies.Halted.Select(id => state.Instances[id])
+            .Where(i => !(OwningMove(state, i) is { } move && IsCutting(move)) && VolumeHold.Of(state, i) is null && !(state.Apps.TryGetValue(i.App, out var app) && LaunchBackoff.Holding(app, now) is not null))
             .OrderBy(i => i.Id).Select(i => Launching.Anew(i, i.Node!.Value, i.Ports, now, $"{i.Node} to make its container")).ToImmutableArray();
         return Decision.Of(resumed.Length, resumed.Select(i => new ClusterChange.PutInstance(i)),
             [.. resumed.Select(i => Event("instance.staging", i, i.Node, "TASK_STAGING", $"{i.Task} is started again on {i.Node}"))]);
     }
 
     // Scheduled with a node: nothing runs, its place is kept.
-    private static bool IsHalted(Instance instance) => instance is { Goal: InstanceGoal.Running, State: InstanceState.Scheduled, Node: not null };
+    internal static bool IsHalted(Instance instance) => instance is { Goal: InstanceGoal.Running, State: InstanceState.Scheduled, Node: not null };
 
     private static bool IsCutting(Move move) => move.State is MoveState.Quiescing or MoveState.FinalDelta or MoveState.Verified;
 

@@ -30,7 +30,7 @@ public static class Placement
         if (known.Cordoned && self?.Node != node) reasons.Add("it is cordoned and takes nothing new");
         var use = Usage(state, node, self);
         AddResourceReasons(reasons, spec, known.Resources, use);
-        var ports = PickPorts(reasons, spec, known.Resources.Ports, use.Ports, self?.Node == node ? self.Ports : [], port => Owner(state, node, self, port));
+        var ports = PickPorts(reasons, spec, known.Resources.Ports, use, self?.Node == node ? self.Ports : [], port => Owner(state, node, self, port));
         reasons.AddRange(Constraints.Refusals(state, spec, known, self));
         reasons.AddRange(Neighbours.Refusals(state, spec, node, self));
         AddVolumeReasons(reasons, state, spec, node, volumes);
@@ -59,14 +59,28 @@ public static class Placement
     /// <summary>Copies on the node and open moves on their way to it.</summary>
     internal static NodeUse Usage(ClusterState state, NodeId node, Instance? self)
     {
-        var use = new NodeUse();
-        foreach (var instance in state.InstancesOn(node)) if (instance.Id != self?.Id) use.Add(instance.Spec, instance.Ports);
+        var load = state.Copies.ByNode.GetValueOrDefault(node) ?? NodeLoad.None;
+        if (self is not null && load.Copies.Contains(self.Id)) load = load.Sum(state.Instances[self.Id].Spec, -1);
+        var coming = Coming(state, node, self).ToImmutableArray();
+        foreach (var move in coming) load = load.Sum(move.TargetSpec, 1);
+        return new NodeUse(NodeLoad.Whole(load.Cpus), NodeLoad.Whole(load.MemoryMiB), NodeLoad.Whole(load.DiskMiB), NodeLoad.Whole(load.Gpus), () => TakenPorts(state, node, self, coming));
+    }
+
+    private static IEnumerable<Move> Coming(ClusterState state, NodeId node, Instance? self)
+    {
         foreach (var move in state.OpenMoves)
         {
             if (move.Target != node || move.Instance is { } id && (id == self?.Id || (state.Instances.TryGetValue(id, out var moved) && moved.Node == node))) continue;
-            if (move.State is not (MoveState.Retiring or MoveState.Healthy)) use.Add(move.TargetSpec, move.TargetPorts);
+            if (move.State is not (MoveState.Retiring or MoveState.Healthy)) yield return move;
         }
-        return use;
+    }
+
+    private static HashSet<int> TakenPorts(ClusterState state, NodeId node, Instance? self, ImmutableArray<Move> coming)
+    {
+        var taken = new HashSet<int>();
+        foreach (var instance in state.InstancesOn(node)) if (instance.Id != self?.Id) foreach (var port in instance.Ports) if (port != 0) taken.Add(port);
+        foreach (var move in coming) foreach (var port in move.TargetPorts) if (port != 0) taken.Add(port);
+        return taken;
     }
 
     private static void AddResourceReasons(List<string> reasons, AppSpec spec, Resources total, NodeUse use)
@@ -117,11 +131,12 @@ public static class Placement
         state.InstancesOn(node).Where(i => i.Id != self?.Id && i.Ports.Items.Contains(port)).Select(i => (AppId?)i.App).FirstOrDefault()
         ?? state.OpenMoves.Where(m => m.Target == node && m.TargetPorts.Items.Contains(port)).Select(m => (AppId?)m.App).FirstOrDefault();
 
-    private static EquatableList<int> PickPorts(List<string> reasons, AppSpec spec, EquatableList<PortRange> ranges, IReadOnlySet<int> used, EquatableList<int> kept, Func<int, AppId?> owner)
+    private static EquatableList<int> PickPorts(List<string> reasons, AppSpec spec, EquatableList<PortRange> ranges, NodeUse use, EquatableList<int> kept, Func<int, AppId?> owner)
     {
         var demands = PortDemand.Of(spec);
+        if (demands.IsEmpty) return [];
         var picked = new int[demands.Length];
-        var taken = new HashSet<int>(used);
+        var taken = new HashSet<int>(use.Ports);
         for (var i = 0; i < demands.Length; i++)
         {
             if (demands[i].Fixed is not { } port) continue;
@@ -202,22 +217,16 @@ public static class Placement
 }
 
 /// <summary>What is taken on one node.</summary>
-internal sealed class NodeUse
+/// <param name="ports">Asked for where an app wants ports: to know them means to look at every copy there.</param>
+internal sealed class NodeUse(double cpus, double memoryMiB, double diskMiB, double gpus, Func<HashSet<int>> ports)
 {
-    public double Cpus { get; private set; }
-    public double MemoryMiB { get; private set; }
-    public double DiskMiB { get; private set; }
-    public double Gpus { get; private set; }
-    public HashSet<int> Ports { get; } = [];
+    private HashSet<int>? _ports;
 
-    public void Add(AppSpec spec, EquatableList<int> ports)
-    {
-        Cpus += spec.Cpus;
-        MemoryMiB += spec.MemoryMiB;
-        DiskMiB += spec.DiskMiB;
-        Gpus += spec.Gpus;
-        foreach (var port in ports) if (port != 0) Ports.Add(port);
-    }
+    public double Cpus => cpus;
+    public double MemoryMiB => memoryMiB;
+    public double DiskMiB => diskMiB;
+    public double Gpus => gpus;
+    public HashSet<int> Ports => _ports ??= ports();
 }
 
 /// <summary>One host port an app asks for. Neither fixed nor dynamic: not published.</summary>

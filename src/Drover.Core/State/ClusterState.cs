@@ -33,8 +33,7 @@ public sealed record ClusterState
     public ImmutableDictionary<AppId, ImmutableSortedDictionary<DateTimeOffset, FormerApp>> Versions { get; init; } = ImmutableDictionary<AppId, ImmutableSortedDictionary<DateTimeOffset, FormerApp>>.Empty;
 
     // Indexes, kept by Apply: cost grows with the change, not with the cluster.
-    private ImmutableDictionary<AppId, ImmutableHashSet<InstanceId>> ByApp { get; init; } = ImmutableDictionary<AppId, ImmutableHashSet<InstanceId>>.Empty;
-    private ImmutableDictionary<NodeId, ImmutableHashSet<InstanceId>> ByNode { get; init; } = ImmutableDictionary<NodeId, ImmutableHashSet<InstanceId>>.Empty;
+    internal CopyIndex Copies { get; private init; } = CopyIndex.Empty;
     private ImmutableHashSet<MoveId> OpenMoveIds { get; init; } = [];
 
     private ImmutableHashSet<OperationId> OpenOperationIds { get; init; } = [];
@@ -42,10 +41,12 @@ public sealed record ClusterState
     private ImmutableDictionary<AppId, ImmutableHashSet<DeploymentId>> DeploymentsByApp { get; init; } = ImmutableDictionary<AppId, ImmutableHashSet<DeploymentId>>.Empty;
     internal PathIndex Paths { get; private init; } = PathIndex.Empty;
 
-    public IEnumerable<Instance> InstancesOf(AppId app) =>
-        ByApp.TryGetValue(app, out var ids) ? ids.Select(id => Instances[id]).OrderBy(i => i.CreatedAt).ThenBy(i => i.Id) : [];
+    /// <summary>The oldest first.</summary>
+    public IEnumerable<Instance> InstancesOf(AppId app) => Copies.ByApp.TryGetValue(app, out var copies) ? copies.All.Select(key => Instances[key.Id]) : [];
 
-    public IEnumerable<Instance> InstancesOn(NodeId node) => ByNode.TryGetValue(node, out var ids) ? ids.Select(id => Instances[id]) : [];
+    public CopyCounts CountsOf(AppId app) => Copies.ByApp.TryGetValue(app, out var copies) ? copies.Counts : default;
+
+    public IEnumerable<Instance> InstancesOn(NodeId node) => Copies.ByNode.TryGetValue(node, out var load) ? load.Copies.Select(id => Instances[id]) : [];
 
     /// <summary>Moves that have not ended.</summary>
     public IEnumerable<Move> OpenMoves => OpenMoveIds.Select(id => Moves[id]);
@@ -69,9 +70,9 @@ public sealed record ClusterState
 
     public ClusterState Apply(ClusterChange change) => change switch
     {
-        ClusterChange.PutNode(var node) => this with { Nodes = Nodes.SetItem(node.Id, node) },
-        ClusterChange.RemoveNode(var id) => this with { Nodes = Nodes.Remove(id), Presence = Presence.Remove(id) },
-        ClusterChange.PutPresence(var presence) => this with { Presence = Presence.SetItem(presence.Node, presence) },
+        ClusterChange.PutNode(var node) => Indexed(this with { Nodes = Nodes.SetItem(node.Id, node) }, node.Id),
+        ClusterChange.RemoveNode(var id) => Indexed(this with { Nodes = Nodes.Remove(id), Presence = Presence.Remove(id) }, id),
+        ClusterChange.PutPresence(var presence) => Indexed(this with { Presence = Presence.SetItem(presence.Node, presence) }, presence.Node),
         ClusterChange.PutApp(var app) => this with { Apps = Apps.SetItem(app.Id, app), Paths = Paths.WithApp(app.Id, Versions.GetValueOrDefault(app.Id)) },
         ClusterChange.RemoveApp(var id) => this with { Apps = Apps.Remove(id), Paths = Paths.WithoutApp(id, Versions.GetValueOrDefault(id)) },
         ClusterChange.PutFormerApp(var former) => Put(former),
@@ -146,36 +147,36 @@ public sealed record ClusterState
         return this with { Versions = next.IsEmpty ? Versions.Remove(id) : Versions.SetItem(id, next), Paths = Paths.WithHistory(id, history, next, Apps.ContainsKey(id)) };
     }
 
-    private ClusterState Put(Instance instance)
+    /// <summary>What was stored, as a state: of many copies the indexes are made at once.</summary>
+    public ClusterState Restore(IEnumerable<ClusterChange> stored)
     {
-        var next = Instances.TryGetValue(instance.Id, out var old) && old.Node != instance.Node ? Unindex(old) : this;
-        return next with
+        var instances = Instances.ToBuilder();
+        var next = this;
+        foreach (var change in stored)
         {
-            Instances = next.Instances.SetItem(instance.Id, instance),
-            ByApp = Add(next.ByApp, instance.App, instance.Id),
-            ByNode = instance.Node is { } node ? Add(next.ByNode, node, instance.Id) : next.ByNode,
-        };
+            if (change is ClusterChange.PutInstance(var instance)) instances[instance.Id] = instance;
+            else next = next.Apply(change);
+        }
+        next = next with { Instances = instances.ToImmutable() };
+        return next with { Copies = CopyIndex.Of(next) };
     }
 
-    private ClusterState Remove(InstanceId id)
+    /// <summary>The same at this revision, with who was known to be there.</summary>
+    public ClusterState Seeing(IEnumerable<NodePresence> presence, long revision)
     {
-        if (!Instances.TryGetValue(id, out var old)) return this;
-        var next = Unindex(old);
-        return next with { Instances = next.Instances.Remove(id), ByApp = Take(next.ByApp, old.App, id) };
+        var next = this with { Presence = presence.ToImmutableDictionary(p => p.Node), Revision = revision };
+        return next with { Copies = CopyIndex.Of(next) };
     }
 
-    private ClusterState Unindex(Instance old) => old.Node is { } node ? this with { ByNode = Take(ByNode, node, old.Id) } : this;
-
-    private static ImmutableDictionary<TKey, ImmutableHashSet<InstanceId>> Add<TKey>(ImmutableDictionary<TKey, ImmutableHashSet<InstanceId>> index, TKey key, InstanceId id)
-        where TKey : notnull => index.SetItem(key, (index.TryGetValue(key, out var ids) ? ids : []).Add(id));
-
-    private static ImmutableDictionary<TKey, ImmutableHashSet<InstanceId>> Take<TKey>(ImmutableDictionary<TKey, ImmutableHashSet<InstanceId>> index, TKey key, InstanceId id)
-        where TKey : notnull
+    private ClusterState Put(Instance instance) => this with
     {
-        if (!index.TryGetValue(key, out var ids)) return index;
-        ids = ids.Remove(id);
-        return ids.IsEmpty ? index.Remove(key) : index.SetItem(key, ids);
-    }
+        Instances = Instances.SetItem(instance.Id, instance), Copies = Copies.With(this, Instances.GetValueOrDefault(instance.Id), instance),
+    };
+
+    private ClusterState Remove(InstanceId id) =>
+        Instances.TryGetValue(id, out var old) ? this with { Instances = Instances.Remove(id), Copies = Copies.With(this, old, null) } : this;
+
+    private ClusterState Indexed(ClusterState after, NodeId node) => after with { Copies = Copies.WithNode(this, after, node) };
 }
 
 /// <summary>One change of one thing. A decision answers with these; a commit applies all of them or none.</summary>

@@ -1,0 +1,154 @@
+using System.Collections.Immutable;
+using Drover.Core.Apps;
+using Drover.Core.Nodes;
+
+namespace Drover.Core.State;
+
+/// <summary>Copies by app and by node, what they take there, and the nodes that have room: kept with each change, so that nobody needs to look at all of them.</summary>
+internal sealed record CopyIndex
+{
+    public static readonly CopyIndex Empty = new();
+
+    public ImmutableDictionary<AppId, AppCopies> ByApp { get; private init; } = ImmutableDictionary<AppId, AppCopies>.Empty;
+    public ImmutableDictionary<NodeId, NodeLoad> ByNode { get; private init; } = ImmutableDictionary<NodeId, NodeLoad>.Empty;
+    /// <summary>Nodes that take something new (connected, not cordoned), the freest first.</summary>
+    public ImmutableSortedSet<FreeNode> Open { get; private init; } = [];
+    /// <summary>Known nodes whose agent is not connected.</summary>
+    public ImmutableHashSet<NodeId> Away { get; private init; } = [];
+    /// <summary>Copies that keep a place where nothing runs.</summary>
+    public ImmutableHashSet<InstanceId> Halted { get; private init; } = [];
+    /// <summary>Apps of which a copy wants a place.</summary>
+    public ImmutableHashSet<AppId> Waiting { get; private init; } = [];
+
+    /// <summary>From nothing, all at once.</summary>
+    public static CopyIndex Of(ClusterState state)
+    {
+        var loads = state.Instances.Values.Where(i => i.Node is not null).GroupBy(i => i.Node!.Value).ToImmutableDictionary(g => g.Key, g => NodeLoad.Of(g));
+        var index = new CopyIndex
+        {
+            ByApp = state.Instances.Values.GroupBy(i => i.App).ToImmutableDictionary(g => g.Key, AppCopies.Of),
+            ByNode = loads,
+            Away = [.. state.Nodes.Keys.Where(n => !state.IsConnected(n))],
+            Halted = [.. state.Instances.Values.Where(InstanceLifecycle.IsHalted).Select(i => i.Id)],
+            Open = [.. state.Nodes.Values.Where(n => !n.Cordoned && state.IsConnected(n.Id)).Select(n => FreeNode.Of(n, loads.GetValueOrDefault(n.Id) ?? NodeLoad.None))],
+        };
+        return index with { Waiting = [.. index.ByApp.Where(a => !a.Value.Waiting.IsEmpty).Select(a => a.Key)] };
+    }
+
+    /// <summary>One copy changed: it was <paramref name="was"/> (null: not there), it is <paramref name="now"/> (null: gone).</summary>
+    public CopyIndex With(ClusterState state, Instance? was, Instance? now)
+    {
+        var (app, id) = ((was ?? now)!.App, (was ?? now)!.Id);
+        var before = ByApp.GetValueOrDefault(app) ?? AppCopies.None;
+        var after = before.With(was, now);
+        var next = ReferenceEquals(before, after) ? this : this with { ByApp = after.All.IsEmpty ? ByApp.Remove(app) : ByApp.SetItem(app, after) };
+        if (before.Waiting.IsEmpty != after.Waiting.IsEmpty) next = next with { Waiting = after.Waiting.IsEmpty ? Waiting.Remove(app) : Waiting.Add(app) };
+        var (wasHalted, isHalted) = (was is not null && InstanceLifecycle.IsHalted(was), now is not null && InstanceLifecycle.IsHalted(now));
+        if (wasHalted != isHalted) next = next with { Halted = isHalted ? Halted.Add(id) : Halted.Remove(id) };
+        if (was?.Node == now?.Node && (was?.Node is null || ReferenceEquals(was!.Spec, now!.Spec))) return next;
+        if (was?.Node is { } left) next = next.Loaded(state, left, load => load.Without(was));
+        if (now?.Node is { } taken) next = next.Loaded(state, taken, load => load.And(now));
+        return next;
+    }
+
+    /// <summary>A node, or whether its agent is there, has changed.</summary>
+    public CopyIndex WithNode(ClusterState before, ClusterState after, NodeId id)
+    {
+        var load = ByNode.GetValueOrDefault(id) ?? NodeLoad.None;
+        var (was, now) = (Opening(before, id, load), Opening(after, id, load));
+        var away = after.Nodes.ContainsKey(id) && !after.IsConnected(id);
+        var next = away == Away.Contains(id) ? this : this with { Away = away ? Away.Add(id) : Away.Remove(id) };
+        if (was == now) return next;
+        var open = Open;
+        if (was is { } gone) open = open.Remove(gone);
+        if (now is { } come) open = open.Add(come);
+        return next with { Open = open };
+    }
+
+    private CopyIndex Loaded(ClusterState state, NodeId id, Func<NodeLoad, NodeLoad> change)
+    {
+        var before = ByNode.GetValueOrDefault(id) ?? NodeLoad.None;
+        var after = change(before);
+        var next = this with { ByNode = after.Copies.IsEmpty ? ByNode.Remove(id) : ByNode.SetItem(id, after) };
+        if (Opening(state, id, before) is not { } was || Opening(state, id, after) is not { } now || was == now) return next;
+        return next with { Open = Open.Remove(was).Add(now) };
+    }
+
+    private static FreeNode? Opening(ClusterState state, NodeId id, NodeLoad load) =>
+        state.Nodes.TryGetValue(id, out var node) && !node.Cordoned && state.IsConnected(id) ? FreeNode.Of(node, load) : null;
+}
+
+/// <summary>A copy's place among those of its app: the oldest first.</summary>
+internal readonly record struct CopyKey(long CreatedAt, InstanceId Id) : IComparable<CopyKey>
+{
+    public static CopyKey Of(Instance copy) => new(copy.CreatedAt.UtcTicks, copy.Id);
+    public int CompareTo(CopyKey other) => CreatedAt != other.CreatedAt ? CreatedAt.CompareTo(other.CreatedAt) : Id.CompareTo(other.Id);
+}
+
+/// <summary>How many copies of an app are in which condition, of those that have a place.</summary>
+public readonly record struct CopyCounts(int Staged, int Running, int Healthy, int Unhealthy)
+{
+    internal CopyCounts And(Instance? copy, int sign) => copy?.Node is null ? this : new(
+        Staged + (copy.State is InstanceState.Staging or InstanceState.Starting ? sign : 0),
+        Running + (copy.Runs ? sign : 0),
+        Healthy + (copy.Runs && copy.Healthy == true ? sign : 0),
+        Unhealthy + (copy.Runs && copy.Healthy == false ? sign : 0));
+}
+
+/// <summary>Copies of one app.</summary>
+internal sealed record AppCopies(ImmutableSortedSet<CopyKey> All, ImmutableSortedSet<CopyKey> Waiting, CopyCounts Counts)
+{
+    public static readonly AppCopies None = new([], [], default);
+
+    public static AppCopies Of(IEnumerable<Instance> copies)
+    {
+        var all = copies.ToList();
+        return new([.. all.Select(CopyKey.Of)], [.. all.Where(Waits).Select(CopyKey.Of)], all.Aggregate(default(CopyCounts), (counts, copy) => counts.And(copy, 1)));
+    }
+
+    public AppCopies With(Instance? was, Instance? now)
+    {
+        var key = CopyKey.Of((was ?? now)!);
+        var all = was is null ? All.Add(key) : now is null ? All.Remove(key) : All;
+        var (waited, waits) = (was is not null && Waits(was), now is not null && Waits(now));
+        var waiting = waited == waits ? Waiting : waits ? Waiting.Add(key) : Waiting.Remove(key);
+        var counts = Counts.And(was, -1).And(now, 1);
+        return ReferenceEquals(all, All) && ReferenceEquals(waiting, Waiting) && counts == Counts ? this : new(all, waiting, counts);
+    }
+
+    private static bool Waits(Instance copy) => copy is { Node: null, Goal: InstanceGoal.Running };
+}
+
+/// <summary>What the copies on one node take. In millionths, whole numbers: a sum that grows and shrinks with copies must come back to where it was.</summary>
+internal sealed record NodeLoad(ImmutableArray<InstanceId> Copies, long Cpus, long MemoryMiB, long DiskMiB, long Gpus, int Shy)
+{
+    private const double Unit = 1e6;
+    public static readonly NodeLoad None = new([], 0, 0, 0, 0, 0);
+
+    public static NodeLoad Of(IEnumerable<Instance> copies) => copies.Aggregate(None, (load, copy) => load.And(copy));
+
+    public NodeLoad And(Instance copy) => Sum(Copies.Add(copy.Id), copy.Spec, 1);
+    public NodeLoad Without(Instance copy) => Sum(Copies.Remove(copy.Id), copy.Spec, -1);
+
+    /// <summary>The sum alone, without a place among the copies.</summary>
+    public NodeLoad Sum(AppSpec spec, int sign) => Sum(Copies, spec, sign);
+
+    public static double Whole(long millionths) => millionths / Unit;
+
+    private NodeLoad Sum(ImmutableArray<InstanceId> copies, AppSpec spec, int sign) => new(copies,
+        Cpus + sign * Millionths(spec.Cpus), MemoryMiB + sign * Millionths(spec.MemoryMiB), DiskMiB + sign * Millionths(spec.DiskMiB), Gpus + sign * Millionths(spec.Gpus),
+        Shy + (spec.Apart.Count > 0 ? sign : 0));
+
+    private static long Millionths(double value) => (long)Math.Round(value * Unit);
+}
+
+/// <summary>A node among those that take something: the larger share of it is free, the earlier; ties by name.</summary>
+internal readonly record struct FreeNode(double Share, NodeId Node) : IComparable<FreeNode>
+{
+    public static FreeNode Of(Node node, NodeLoad load) =>
+        new(Math.Min(Of(node.Resources.Cpus, load.Cpus), Of(node.Resources.MemoryMiB, load.MemoryMiB)), node.Id);
+
+    public int CompareTo(FreeNode other) => Share != other.Share ? other.Share.CompareTo(Share) : Node.CompareTo(other.Node);
+
+    private static double Of(double total, long used) => total <= 0 ? 0 : (total - NodeLoad.Whole(used)) / total;
+}
