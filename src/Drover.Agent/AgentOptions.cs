@@ -25,6 +25,8 @@ public sealed class AgentOptions
     public string MountRoot { get; init; } = "/flocker";
     /// <summary>Agent's own state: ledger of orders, nothing of the user's data.</summary>
     public string StateFolder { get; init; } = "/var/lib/drover/agent";
+    /// <summary>Where metrics are read; null: nowhere.</summary>
+    public System.Net.IPEndPoint? Metrics { get; init; }
     public string DockerSocket { get; init; } = "/var/run/docker.sock";
     /// <summary>Folder where Docker looks for plugins.</summary>
     public string PluginFolder { get; init; } = "/run/docker/plugins";

@@ -17,7 +17,7 @@ public static class AgentOptionsReader
 
     private static readonly string[] Names =
     [
-        "node", "hostname", "control", "address", "transfer-port", "transfer-limit", "certificates", "pool", "volume-driver", "mount-root", "state", "docker-socket", "plugin-folder", "cgroup-parent", "cpus", "mem", "ports", "attribute",
+        "node", "hostname", "control", "address", "transfer-port", "transfer-limit", "certificates", "pool", "volume-driver", "mount-root", "state", "docker-socket", "plugin-folder", "cgroup-parent", "cpus", "mem", "ports", "attribute", "metrics",
     ];
 
     public const string Usage = """
@@ -42,6 +42,7 @@ public static class AgentOptionsReader
           --cpus N --mem MiB     what the node offers, default what the machine has
           --ports 31000-32000    host ports that apps may get, also several: 80-81,7000-9000
           --attribute NAME=VALUE what constraints match, as often as needed
+          --metrics IP:PORT      where Prometheus reads /metrics, such as 127.0.0.1:4526; default: nowhere
           --config FILE          default /etc/drover/agent.json
         """;
 
@@ -76,6 +77,7 @@ public static class AgentOptionsReader
             Cpus = Number(One("cpus"), "cpus", 0, 0, 100_000),
             MemoryMiB = Number(One("mem"), "mem", 0, 0, 1e12),
             Ports = Ports(One("ports") ?? "31000-32000"),
+            Metrics = Metrics(One("metrics")),
             Attributes = All("attribute").Select(Attribute).ToDictionary(a => a.Name, a => a.Value),
         };
     }
@@ -128,6 +130,11 @@ public static class AgentOptionsReader
 
     private static string Address(string text) =>
         IPAddress.TryParse(text, out var ip) && ip.AddressFamily == AddressFamily.InterNetwork && text.Split('.').Length == 4 ? text : throw new OptionsInvalid($"--address '{text}' is no IPv4 address");
+
+    private static IPEndPoint? Metrics(string? text) =>
+        text is null ? null
+        : text.Contains(':', StringComparison.Ordinal) && text.Contains('.', StringComparison.Ordinal) && IPEndPoint.TryParse(text, out var endpoint) ? endpoint
+        : throw new OptionsInvalid($"--metrics '{text}' is not IP:PORT: write something like 127.0.0.1:4526, or leave it out and nobody reads metrics here");
 
     private static string Driver(string name) => VolumesSetup.Drivers.Contains(name) ? name
         : throw new OptionsInvalid($"--volume-driver '{name}' is not known: this agent has {string.Join(", ", VolumesSetup.Drivers)}");

@@ -4,6 +4,7 @@ using Drover.Agent.Guard;
 using Drover.Agent.Host;
 using Drover.Agent.Leases;
 using Drover.Agent.Link;
+using Drover.Agent.Metrics;
 using Drover.Agent.Networks;
 using Drover.Agent.Reconcile;
 using Drover.Agent.Transfers;
@@ -50,6 +51,7 @@ public static class Program
         var services = builder.Services;
         services.AddSingleton(options).AddSingleton(identity).AddSingleton(TimeProvider.System)
             .AddSingleton<IChance, SystemChance>().AddSingleton<IHostCommands, HostCommands>();
+        services.AddMeters();
         services.AddVolumes(options);
         services.AddTransfers(options);
         // The plugin socket must listen before containers with an overlay start.

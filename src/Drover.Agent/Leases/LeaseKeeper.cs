@@ -7,13 +7,13 @@ namespace Drover.Agent.Leases;
 
 /// <summary>Keeps a guard running and its list short, and stops this node's writers gently before the lease ends; the guard does it hard where this could not.</summary>
 public sealed class LeaseKeeper(NodeLease lease, NodeBook book, Reconciler reconciler, IContainerRuntime containers, IVolumeDriver volumes, KeyedLocks locks, TimeProvider time,
-    ILogger<LeaseKeeper> log)
+    ILogger<LeaseKeeper> log, LeaseMeters? meters = null)
     : BackgroundService
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(30);
     private const int LooksBetweenTidying = 60;
-    private bool _stopped;
+    private bool _stopped, _counted;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -47,9 +47,12 @@ public sealed class LeaseKeeper(NodeLease lease, NodeBook book, Reconciler recon
         try
         {
             if (!await lease.Guarded(cancel)) log.LogError("No guard runs: containers with volumes are not started until one does");
-            if (!lease.MustStop) { _stopped = false; return; }
+            if (!lease.MustStop) { _stopped = _counted = false; return; }
             if (!reconciler.Surveyed.IsCompleted) return;
             if (!lease.BeginStop()) return;
+            // One that never had a lease has lost none.
+            if (!_counted && lease.Held.AskedAt is not null) meters?.Lost();
+            _counted = true;
             // An engine that does not answer must not keep this from looking at the guard again.
             using var patience = new CancellationTokenSource(StopPatience, time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, patience.Token);

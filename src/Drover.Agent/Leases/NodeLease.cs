@@ -20,14 +20,15 @@ public sealed class NodeLease : IWriteRight
     private readonly IBootClock _clock;
     private readonly IVolumeDriver _volumes;
     private readonly TimeProvider _time;
+    private readonly LeaseMeters? _meters;
     private GuardState _state;
     private HeldLease _held = HeldLease.None;
     private readonly Dictionary<object, TimeSpan> _claimedAt = [];
     private bool _stopping;
 
-    public NodeLease(GuardFile file, IGuardProcess guard, IBootClock clock, IVolumeDriver volumes, TimeProvider time)
+    public NodeLease(GuardFile file, IGuardProcess guard, IBootClock clock, IVolumeDriver volumes, TimeProvider time, LeaseMeters? meters = null)
     {
-        (_file, _guard, _clock, _volumes, _time) = (file, guard, clock, volumes, time);
+        (_file, _guard, _clock, _volumes, _time, _meters) = (file, guard, clock, volumes, time, meters);
         var start = file.StartOf(clock);
         _state = new(start, TimeSpan.Zero, TimeSpan.Zero, [], []);
         if (file.Read() is not { } before || before.Start != start) return;
@@ -66,6 +67,7 @@ public sealed class NodeLease : IWriteRight
                         var next = _held.Granted(TimeSpan.FromMicroseconds(grant.AskedAtUs), new(TimeSpan.FromMilliseconds(grant.LengthMs)));
                         // Where the guard cannot be told (the disk is full), the agent has no longer lease either, and stops its writers with their grace before the guard would kill them.
                         Share(_state with { EndsAt = next.EndsAt!.Value, Length = next.Terms.Length });
+                        _meters?.Granted(anew: _held.HasEnded(_clock.Now));
                         _held = next;
                         gained = !could && _held.MayStart(_clock.Now);
                         if (gained) _stopping = false;

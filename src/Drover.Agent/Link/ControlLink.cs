@@ -21,7 +21,7 @@ public interface ITicketKeySink
 /// <summary>Keeps one stream to the control plane: orders down, observations up. Dials again for as long as the agent runs.</summary>
 public sealed class ControlLink(
     AgentOptions options, AgentIdentity identity, Outbox outbox, Orders orders, Reconciler reconciler, StepExecutor steps, IVolumeDriver volumes, IContainerRuntime containers,
-    IEnumerable<ITicketKeySink> ticketKeys, NodeFacts facts, NodeLease lease, TimeProvider time, IChance chance, ILogger<ControlLink> log, TransferLimits? limits = null) : BackgroundService
+    IEnumerable<ITicketKeySink> ticketKeys, NodeFacts facts, NodeLease lease, TimeProvider time, IChance chance, ILogger<ControlLink> log, TransferLimits? limits = null, LinkMeters? meters = null) : BackgroundService
 {
     /// <summary>Log streams that may be open at once, and chunks of each that may wait.</summary>
     private const int LogStreams = 32;
@@ -66,6 +66,7 @@ public sealed class ControlLink(
         if (!await call.ResponseStream.MoveNext(over.Token)) throw new InvalidOperationException("the control plane closed the stream before its Welcome");
         if (call.ResponseStream.Current.Welcome is not { } welcome) throw new InvalidOperationException("the control plane's first word was not Welcome: its version does not fit this agent's");
         welcomed();
+        using var counted = meters?.Connected();
         foreach (var sink in ticketKeys) sink.Learn(welcome.TicketKeyPem);
         // What it said on the stream before may have been taken back since; if not, it is said again.
         limits?.Set(new Contracts.Agent.TransferLimits());
@@ -116,6 +117,7 @@ public sealed class ControlLink(
         {
             StreamBuffers.Shared.TrimIfIdle();
             var space = await volumes.Space(cancel);
+            meters?.Beat(space);
             outbox.Tell(new FromAgent
             {
                 Heartbeat = new Heartbeat { Pool = new() { TotalBytes = space.Total.Bytes, FreeBytes = space.Free.Bytes }, AgentMemoryBytes = Environment.WorkingSet },

@@ -17,7 +17,7 @@ public interface IStepWork
 }
 
 /// <summary>Runs the steps of moves, each id once: the same id again waits for the one at work, or gets its answer again.</summary>
-public sealed class StepExecutor(IStepWork work, IObservations observations, ILogger<StepExecutor> log) : IAsyncDisposable
+public sealed class StepExecutor(IStepWork work, IObservations observations, ILogger<StepExecutor> log, StepMeters? meters = null) : IAsyncDisposable
 {
     private const int AnswersKept = 256;
 
@@ -58,7 +58,8 @@ public sealed class StepExecutor(IStepWork work, IObservations observations, ILo
         {
             log.LogInformation("Step {Step} of move {Move}: {Kind}", step.StepId, step.MoveId, step.WorkCase);
             Failpoints.Reach($"{PointOf(step)}.begin");
-            result = await work.Do(step, progress => Progress(step, progress), cancel.Token);
+            result = await (meters is null ? Do() : meters.Measure(step, Do, cancel.Token));
+            Task<StepResult> Do() => work.Do(step, progress => Progress(step, progress), cancel.Token);
             Failpoints.Reach($"{PointOf(step)}.done");
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)

@@ -8,7 +8,10 @@ namespace Drover.Agent.Transfers;
 /// <summary>What every incoming connection of this node shares.</summary>
 /// <param name="Places">Of transfers: taken when the ticket was looked at, so only by whom the control plane sends.</param>
 internal sealed record ReceivingParts(
-    IVolumeDriver Driver, TicketDesk Desk, VolumeTurns Turns, Receptions Receptions, RefusalReports Reports, TransferQueue Queue, SemaphoreSlim Places, TimeProvider Time, ILogger Log);
+    IVolumeDriver Driver, TicketDesk Desk, VolumeTurns Turns, Receptions Receptions, RefusalReports Reports, TransferQueue Queue, SemaphoreSlim Places, TimeProvider Time, ILogger Log)
+{
+    public TransferMeters? Meters { get; init; }
+}
 
 /// <summary>The receiving side of one connection, after the handshake.</summary>
 internal sealed class IncomingTransfer(FrameChannel channel, string peer, ReceivingParts parts)
@@ -180,6 +183,7 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
             // A word that was written is not one that was heard: until the sender says so, it may ask again with the same ticket.
             if (hello.Resume && (await channel.ReadHeader(cancel)).Type != FrameType.Done) throw new LinkBroken(new InvalidDataException("the sender did not confirm the end"));
             _receptions.Done(reception);
+            parts.Meters?.Received(reception.Bytes);
         }
         catch (Exception e) when (hello.Resume && reception.CanGoOn && e is LinkBroken or OperationCanceledException)
         {
@@ -289,7 +293,11 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
         finally { if (dropBefore) StreamBuffers.Shared.Return(dropped); }
     }
 
-    private Task Say(Refuse refuse, CancellationToken cancel) => channel.Write(FrameType.Refuse, refuse, TransferJson.Default.Refuse, cancel);
+    private Task Say(Refuse refuse, CancellationToken cancel)
+    {
+        parts.Meters?.Refused();
+        return channel.Write(FrameType.Refuse, refuse, TransferJson.Default.Refuse, cancel);
+    }
 
     private Task Say(Complete complete, CancellationToken cancel) => channel.Write(FrameType.Complete, complete, TransferJson.Default.Complete, cancel);
 }

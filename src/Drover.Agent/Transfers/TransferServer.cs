@@ -18,7 +18,7 @@ public interface IArrivals
 }
 
 /// <summary>Receives snapshots from other agents, on this node's address and transfer port, by <c>proto/drover/agent/v1/transfer.md</c>.</summary>
-public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, TicketKey key, IObservations observations, TimeProvider time, ILogger<TransferServer> log, TransferLimits? nodeLimits = null)
+public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, TicketKey key, IObservations observations, TimeProvider time, ILogger<TransferServer> log, TransferLimits? nodeLimits = null, TransferMeters? meters = null)
     : BackgroundService, IArrivals
 {
     private const int MostTransfers = 32, MostParked = 8, MostAtDoor = 256, MostAtDoorOfOne = 64;
@@ -31,7 +31,7 @@ public sealed class TransferServer(AgentOptions options, IVolumeDriver driver, T
     private readonly ReceivingParts _parts = new(
         driver, new TicketDesk(key, options.Node, new UsedTickets(Path.Combine(options.StateFolder, "used-tickets"), time), time), new VolumeTurns(),
         new Receptions(time, ParkFor, MostParked, log), new RefusalReports(observations, time), (nodeLimits ?? new(options, time)).Incoming,
-        new(MostTransfers, MostTransfers), time, log);
+        new(MostTransfers, MostTransfers), time, log) { Meters = meters };
     private readonly Doorway _door = new(MostAtDoor, MostAtDoorOfOne, GreetingTime, time);
     private readonly HashSet<Task> _serving = [];
     private readonly TaskCompletionSource<int> _port = new(TaskCreationOptions.RunContinuationsAsynchronously);

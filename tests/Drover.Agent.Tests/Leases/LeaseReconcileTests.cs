@@ -3,8 +3,10 @@ using Drover.Agent.Leases;
 using Drover.Agent.Tests.Reconcile;
 using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
+using Drover.Contracts.Metrics;
 using Drover.Core;
 using Drover.Testing;
+using Drover.Testing.Metrics;
 using Drover.Testing.Volumes;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
@@ -74,16 +76,22 @@ public sealed class LeaseReconcileTests : IDisposable
         await rig.Told.Instance(other.TaskId, InstanceCondition.Running);
 
         var clock = new LeaseClock();
-        var lease = new NodeLease(new GuardFile(_folder.Path), new LeaseGuard(), clock, rig.Volumes, new EagerTime());
-        using var keeper = new LeaseKeeper(lease, rig.Book, rig.Reconciler, rig.Docker, rig.Volumes, rig.Locks, rig.Time, NullLogger<LeaseKeeper>.Instance);
+        using var book = new MetricBook(TimeProvider.System);
+        var meters = new LeaseMeters(book);
+        var lease = new NodeLease(new GuardFile(_folder.Path), new LeaseGuard(), clock, rig.Volumes, new EagerTime(), meters);
+        meters.Watch(lease);
+        using var keeper = new LeaseKeeper(lease, rig.Book, rig.Reconciler, rig.Docker, rig.Volumes, rig.Locks, rig.Time, NullLogger<LeaseKeeper>.Instance, meters);
         await lease.Take(new LeaseGrant { AskedAtUs = lease.Ask().AskedAtUs, LengthMs = 60_000 }, default);
         clock.Seconds = 149;
         await keeper.Look(default);
+        Assert.Equal((1, 0, 11), (book.Value("drover_agent_lease_grants_total", "granted"), book.Value("drover_agent_leases_lost_total"), book.Value("drover_agent_lease_remaining_seconds")));
         Assert.Equal(2, rig.Docker.Running.Count);
 
         rig.Right.Refuse("the lease ran out");
         clock.Seconds = 150;
         await keeper.Look(default);
+        await keeper.Look(default);
+        Assert.Equal(1, book.Value("drover_agent_leases_lost_total"));
         Assert.Equal([new TaskId(other.TaskId)], rig.Docker.Running);
         Assert.True(await rig.Volumes.Inspect(Data, default) is { Sealed: true });
         var ended = await rig.Told.Instance(Task(1), InstanceCondition.Stopped);
@@ -93,5 +101,17 @@ public sealed class LeaseReconcileTests : IDisposable
         rig.Order(2, Instance(2, epoch: 1), Primary(1));
         await rig.Told.Instance(Task(2), InstanceCondition.Running);
         Assert.True(await rig.Volumes.Inspect(Data, default) is { Sealed: false, Mounted: true });
+    }
+
+    [Fact]
+    public async Task A_node_that_never_had_a_lease_has_lost_none()
+    {
+        await using var rig = new NodeRig();
+        await rig.Start();
+        using var book = new MetricBook(TimeProvider.System);
+        var lease = new NodeLease(new GuardFile(_folder.Path), new LeaseGuard(), new LeaseClock(), rig.Volumes, new EagerTime());
+        using var keeper = new LeaseKeeper(lease, rig.Book, rig.Reconciler, rig.Docker, rig.Volumes, rig.Locks, rig.Time, NullLogger<LeaseKeeper>.Instance, new LeaseMeters(book));
+        await keeper.Look(default);
+        Assert.Equal(0, book.Value("drover_agent_leases_lost_total"));
     }
 }

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Drover.Agent.Transfers;
 using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
+using Drover.Contracts.Metrics;
 using Drover.Core;
 using Drover.Testing;
 using Drover.Testing.Agents;
@@ -37,10 +38,12 @@ internal sealed class TransferPair : IAsyncDisposable
         Sender = NewSender();
     }
 
+    public MetricBook Metrics { get; } = new(TimeProvider.System);
+    private TransferMeters Meters => field ??= new(Metrics);
     public ToldObservations Told { get; } = new();
     public TransferServer Server => _server;
 
-    private TransferServer NewServer() => new(Options("node2", Cluster.Of("node2")), Target, _key, Told, _time, NullLogger<TransferServer>.Instance);
+    private TransferServer NewServer() => new(Options("node2", Cluster.Of("node2")), Target, _key, Told, _time, NullLogger<TransferServer>.Instance, meters: Meters);
 
     private RoundSender NewSender() => new(Options("node1", Cluster.Of("node1")), Source, _time, NullLogger<RoundSender>.Instance);
 
@@ -114,6 +117,7 @@ internal sealed class TransferPair : IAsyncDisposable
     {
         await _server.StopAsync(default);
         _server.Dispose();
+        Metrics.Dispose();
         Cluster.Dispose();
         _state.Dispose();
     }
