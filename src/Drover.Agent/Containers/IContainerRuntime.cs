@@ -82,6 +82,8 @@ public sealed record ContainerView(
     TaskId Task, InstanceId Instance, AppId App, string ContainerId, ContainerState State, int? ExitCode, string? Error, DateTimeOffset? StartedAt, DateTimeOffset? FinishedAt,
     string? IpAddress, IReadOnlyDictionary<string, string> Labels, bool OutOfMemory)
 {
+    /// <summary>null: it has none.</summary>
+    public string? Ipv6Address { get; init; }
     /// <summary>It runs and stands still.</summary>
     public bool Frozen { get; init; }
     /// <summary>It gets less processor time than its order allows.</summary>

@@ -21,7 +21,8 @@ public interface ITicketKeySink
 /// <summary>Keeps one stream to the control plane: orders down, observations up. Dials again for as long as the agent runs.</summary>
 public sealed class ControlLink(
     AgentOptions options, AgentIdentity identity, Outbox outbox, Orders orders, Reconciler reconciler, StepExecutor steps, IVolumeDriver volumes, IContainerRuntime containers,
-    IEnumerable<ITicketKeySink> ticketKeys, NodeFacts facts, NodeLease lease, TimeProvider time, IChance chance, ILogger<ControlLink> log, TransferLimits? limits = null, LinkMeters? meters = null) : BackgroundService
+    IEnumerable<ITicketKeySink> ticketKeys, NodeFacts facts, NodeLease lease, TimeProvider time, IChance chance, HealthChecks health, ILogger<ControlLink> log, TransferLimits? limits = null,
+    LinkMeters? meters = null) : BackgroundService
 {
     /// <summary>Log streams that may be open at once, and chunks of each that may wait.</summary>
     private const int LogStreams = 32;
@@ -43,13 +44,14 @@ public sealed class ControlLink(
         {
             try
             {
-                await Converse(client, () => attempt = 0, stoppingToken);
+                await Converse(client, () => { attempt = 0; health.MayStop = true; }, stoppingToken);
                 log.LogInformation("The control plane ended the stream: dialling again");
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
                 log.LogWarning("No stream to {Control} ({Error}): containers go on running, those with volumes until the lease ends; dialling again", options.Control, Words(e));
             }
+            health.MayStop = false;
             await Task.Delay(Backoff.After(attempt, chance), time, stoppingToken);
         }
     }

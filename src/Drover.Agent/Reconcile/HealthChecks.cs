@@ -5,19 +5,24 @@ using Drover.Core;
 
 namespace Drover.Agent.Reconcile;
 
-/// <summary>Asks a task once whether it is well.</summary>
-public interface IHealthProbe
-{
-    /// <summary>Null: well. Otherwise the cause, for people.</summary>
-    Task<string?> Ask(DesiredInstance instance, HealthCheck check, ContainerView container, CancellationToken cancel);
-}
-
 /// <summary>Keeps asking the tasks that run here, each check in a loop of its own, a bounded number at once.</summary>
-public sealed class HealthChecks(IHealthProbe probe, TimeProvider time, ILogger<HealthChecks> log) : IAsyncDisposable
+public sealed class HealthChecks : IAsyncDisposable
 {
-    private const int ProbesAtOnce = 16;
     private readonly ConcurrentDictionary<InstanceId, Watched> _watched = new();
-    private readonly SemaphoreSlim _free = new(ProbesAtOnce);
+    private readonly IHealthProbe _probe;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly ProbeTurns _turns = new();
+    private readonly ReadinessChecks _readiness;
+
+    public HealthChecks(IHealthProbe probe, TimeProvider time, ILogger<HealthChecks> log)
+    {
+        (_probe, _time, _log) = (probe, time, log);
+        _readiness = new(probe, _turns, time, id => Changed?.Invoke(id, false));
+    }
+
+    /// <summary>False while control cannot be reached: nobody could start a copy elsewhere, so none is stopped for its health. It is as soon as control is back and it is still unwell.</summary>
+    public bool MayStop { get; set; } = true;
 
     /// <summary>Something to tell of the instance; true: also something to do (a check reached its limit).</summary>
     public event Action<InstanceId, bool>? Changed;
@@ -28,10 +33,11 @@ public sealed class HealthChecks(IHealthProbe probe, TimeProvider time, ILogger<
     public void Watch(DesiredInstance instance, ContainerView container, TaskNotes notes)
     {
         var id = new InstanceId(instance.InstanceId);
+        _readiness.Watch(instance, container);
         if (_watched.TryGetValue(id, out var there))
         {
             if (there.Container.ContainerId == container.ContainerId && there.Container.StartedAt == container.StartedAt && there.Instance.HealthChecks.Equals(instance.HealthChecks)) return;
-            Leave(id);
+            LeaveHealth(id);
         }
         if (instance.HealthChecks.Count == 0) { notes.FirstAnswer ??= TimeSpan.Zero; return; }
         var states = new HealthState[instance.HealthChecks.Count];
@@ -46,6 +52,14 @@ public sealed class HealthChecks(IHealthProbe probe, TimeProvider time, ILogger<
     }
 
     public void Leave(InstanceId instance)
+    {
+        _readiness.Leave(instance);
+        LeaveHealth(instance);
+    }
+
+    public IEnumerable<ReadinessObserved> ReadinessOf(InstanceId instance, DesiredInstance? wanted) => wanted is null ? [] : _readiness.Of(instance, wanted);
+
+    private void LeaveHealth(InstanceId instance)
     {
         if (_watched.TryRemove(instance, out var watched)) watched.Stop.Cancel();
     }
@@ -74,42 +88,48 @@ public sealed class HealthChecks(IHealthProbe probe, TimeProvider time, ILogger<
         {
             while (!cancel.IsCancellationRequested)
             {
-                var cause = await Ask(watched, check, cancel);
-                if (Record(id, watched, index, check, cause)) return;
-                await Task.Delay(HealthMachine.Gap(watched.States[index], check), time, cancel);
+                var answer = await Ask(watched, check, cancel);
+                if (!answer.Says) Count(watched, index);
+                else if (Record(id, watched, index, check, answer.Cause)) return;
+                await Task.Delay(HealthMachine.Gap(watched.States[index], check), _time, cancel);
             }
         }
         catch (OperationCanceledException) { /* no longer watched */ }
     }
 
-    private async Task<string?> Ask(Watched watched, HealthCheck check, CancellationToken cancel)
+    // It was asked: the gaps grow, nothing else changes.
+    private static void Count(Watched watched, int index)
     {
-        await _free.WaitAsync(cancel);
+        lock (watched.States) watched.States[index] = watched.States[index] with { Probes = Math.Min(watched.States[index].Probes + 1, 1_000_000) };
+    }
+
+    private async Task<ProbeAnswer> Ask(Watched watched, HealthCheck check, CancellationToken cancel)
+    {
         try
         {
-            return await probe.Ask(watched.Instance, check, watched.Container, cancel);
+            return await _turns.Take(check.Protocol == HealthProtocol.Command, () => _probe.Ask(watched.Instance, check, watched.Container, cancel), cancel);
         }
-        catch (Exception e) when (e is not OperationCanceledException) { return e.Message; }
-        finally { _free.Release(); }
+        catch (Exception e) when (e is not OperationCanceledException) { return ProbeAnswer.Unwell(e.Message); }
     }
 
     /// <summary>True: the task is to be stopped; nothing more to ask.</summary>
     private bool Record(InstanceId id, Watched watched, int index, HealthCheck check, string? cause)
     {
-        var now = time.GetUtcNow();
+        var now = _time.GetUtcNow();
         bool kill, tell;
         lock (watched.States)
         {
             var before = watched.States[index];
             (var next, kill) = HealthMachine.After(before, check, watched.Container.StartedAt ?? now, cause, now);
             watched.States[index] = next;
+            kill &= MayStop;
             // The first cause at once, later ones with what else is told: quick early probes would tell it fifty times a second.
             tell = (next.FirstSuccess is null && before.Cause is null && cause is not null) || next.Known != before.Known || next.Alive != before.Alive || next.Failures != before.Failures;
-            if (watched.Notes is { FirstAnswer: null, StartedTicks: { } started } && watched.States.All(s => s.Alive)) watched.Notes.FirstAnswer = time.GetElapsedTime(started);
+            if (watched.Notes is { FirstAnswer: null, StartedTicks: { } started } && watched.States.All(s => s.Alive)) watched.Notes.FirstAnswer = _time.GetElapsedTime(started);
         }
         if (kill && !watched.Stop.IsCancellationRequested)
         {
-            log.LogWarning("{Task}: health check {Index} failed {Limit} times in a row ({Cause}): stopping it", watched.Instance.TaskId, index, check.MaxConsecutiveFailures, cause);
+            _log.LogWarning("{Task}: health check {Index} failed {Limit} times in a row ({Cause}): stopping it", watched.Instance.TaskId, index, check.MaxConsecutiveFailures, cause);
             watched.Notes.KillCause = $"health check {index} failed {check.MaxConsecutiveFailures} times in a row, which is its limit: {cause}";
             watched.Notes.Kill = true;
         }

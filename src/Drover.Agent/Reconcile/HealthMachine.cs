@@ -37,7 +37,13 @@ public static class HealthMachine
     {
         var interval = Interval(check);
         if (state.FirstSuccess is not null) return interval;
-        var quick = FirstGap * Math.Pow(Growth, Math.Min(state.Probes, 200));
+        return EarlyGap(state.Probes, interval);
+    }
+
+    /// <summary>Until the first success: short at first, growing up to the interval.</summary>
+    public static TimeSpan EarlyGap(int probes, TimeSpan interval)
+    {
+        var quick = FirstGap * Math.Pow(Growth, Math.Min(probes, 200));
         return quick < interval ? quick : interval;
     }
 

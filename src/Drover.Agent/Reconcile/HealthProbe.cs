@@ -13,6 +13,7 @@ namespace Drover.Agent.Reconcile;
 public sealed class HealthProbe : IHealthProbe, IDisposable
 {
     private static readonly TimeSpan FirstPatience = TimeSpan.FromMilliseconds(50), LongestPatience = TimeSpan.FromSeconds(3);
+    private const int MostOfAnAnswer = 1024;
     private readonly IContainerRuntime _containers;
     private readonly string _nodeAddress;
     private readonly TimeProvider _time;
@@ -36,35 +37,64 @@ public sealed class HealthProbe : IHealthProbe, IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    public async Task<string?> Ask(DesiredInstance instance, HealthCheck check, ContainerView container, CancellationToken cancel)
+    public async Task<ProbeAnswer> Ask(DesiredInstance instance, HealthCheck check, ContainerView container, CancellationToken cancel)
     {
         var timeout = TimeSpan.FromMilliseconds(check.TimeoutMs > 0 ? check.TimeoutMs : 20_000);
-        if (check.Protocol == HealthProtocol.Command) return await Command(container.Task, check.Command, timeout, cancel);
+        if (check.Protocol == HealthProtocol.Command) return await Command(container.Task, check.Command, timeout, cancel) is { } failed ? ProbeAnswer.Unwell(failed) : ProbeAnswer.Well;
+        if (Where(instance, check, container) is not var (host, port)) return ProbeAnswer.Unwell("the container has no IPv6 address on its network: take ipProtocol out, or give the engine's network IPv6");
+        var answer = ProbeAnswer.Well;
+        var cause = await Limited(timeout, host, port, async limit => answer = check.Protocol == HealthProtocol.Tcp ? await Tcp(host, port, limit) : await Http(check, host, port, limit), cancel);
+        return cause is null ? answer : ProbeAnswer.Unwell(cause);
+    }
+
+    public async Task<ReadinessObserved> AskReady(DesiredInstance instance, ReadinessCheck check, ContainerView container, CancellationToken cancel)
+    {
+        var seen = new ReadinessObserved { Name = check.Name };
+        var timeout = TimeSpan.FromMilliseconds(check.TimeoutMs > 0 ? check.TimeoutMs : 10_000);
+        var asked = new HealthCheck { Protocol = check.Https ? HealthProtocol.Https : HealthProtocol.Http, Path = check.Path, Port = check.Port, ContainerPort = check.ContainerPort };
+        var (host, port) = Where(instance, asked, container)!.Value;
+        var cause = await Limited(timeout, host, port, async limit =>
+        {
+            using var answer = await Get(asked, host, port, limit);
+            seen.Ready = check.ReadyCodes.Contains((int)answer.StatusCode);
+            if (check.KeepAnswer) (seen.Status, seen.ContentType, seen.Body) = ((int)answer.StatusCode, answer.Content.Headers.ContentType?.MediaType ?? "", await Beginning(answer, limit));
+        }, cancel);
+        if (cause is not null) seen.Ready = false;
+        return seen;
+    }
+
+    /// <summary>Null: it came to its end. Otherwise why not.</summary>
+    private async Task<string?> Limited(TimeSpan timeout, string host, int port, Func<CancellationToken, Task> ask, CancellationToken cancel)
+    {
         using var limit = new CancellationTokenSource(timeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
-        var (host, port) = Where(instance, check, container);
         try
         {
-            return check.Protocol == HealthProtocol.Tcp ? await Tcp(host, port, either.Token) : await Http(check, host, port, either.Token);
+            await ask(either.Token);
+            return null;
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested) { return $"no answer within {timeout.TotalSeconds:0.###} s from {host}:{port}"; }
         catch (SocketException e) { return $"{host}:{port}: {e.Message}"; }
         catch (HttpRequestException e) { return $"{host}:{port}: {e.InnerException?.Message ?? e.Message}"; }
+        catch (IOException e) { return $"{host}:{port}: {e.Message}"; }
     }
 
-    /// <summary>A TCP check of a published port asks the container itself: the engine's proxy would accept for it.</summary>
-    private (string Host, int Port) Where(DesiredInstance instance, HealthCheck check, ContainerView container)
+    /// <summary>A TCP check of a published port asks the container itself: the engine's proxy would accept for it. Null: asked by an address that it has not.</summary>
+    private (string Host, int Port)? Where(DesiredInstance instance, HealthCheck check, ContainerView container)
     {
-        if (instance.Container.Network == "host" || container.IpAddress is not { } address) return (_nodeAddress, check.Port);
-        if (check.ContainerPort) return (address, check.Port);
+        // What the node publishes it publishes for itself too.
+        var node = check.Ipv6 ? "::1" : _nodeAddress;
+        if (instance.Container.Network == "host" || container.IpAddress is null) return (node, check.Port);
+        var own = check.Ipv6 ? container.Ipv6Address : container.IpAddress;
+        if (check.ContainerPort) return own is null ? null : (own, check.Port);
         var published = instance.Container.Ports.FirstOrDefault(p => p.HostPort == check.Port);
-        return check.Protocol == HealthProtocol.Tcp && published is not null ? (address, published.ContainerPort) : (_nodeAddress, check.Port);
+        return check.Protocol == HealthProtocol.Tcp && published is not null && own is not null ? (own, published.ContainerPort) : (node, check.Port);
     }
 
-    private async Task<string?> Tcp(string host, int port, CancellationToken cancel)
+    private async Task<ProbeAnswer> Tcp(string host, int port, CancellationToken cancel)
     {
         using var socket = await Dialled(host, port, cancel);
-        return null;
+        return ProbeAnswer.Well;
     }
 
     /// <summary>Dials anew while a first packet stays unanswered. It goes to this very machine, where an answer takes microseconds; but one sent while
@@ -75,7 +105,7 @@ public sealed class HealthProbe : IHealthProbe, IDisposable
         {
             using var limit = new CancellationTokenSource(patience, _time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
-            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            var socket = new Socket(host.Contains(':', StringComparison.Ordinal) ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             try
             {
                 await socket.ConnectAsync(host, port, either.Token);
@@ -92,13 +122,29 @@ public sealed class HealthProbe : IHealthProbe, IDisposable
 
     private static TimeSpan Min(TimeSpan one, TimeSpan other) => one < other ? one : other;
 
-    private async Task<string?> Http(HealthCheck check, string host, int port, CancellationToken cancel)
+    private async Task<ProbeAnswer> Http(HealthCheck check, string host, int port, CancellationToken cancel)
+    {
+        using var answer = await Get(check, host, port, cancel);
+        var status = (int)answer.StatusCode;
+        if (status is >= 200 and < 400) return ProbeAnswer.Well;
+        return status < 200 && check.IgnoreHttp1Xx ? ProbeAnswer.Nothing : ProbeAnswer.Unwell($"{UriOf(check, host, port)} answered {status}");
+    }
+
+    private Task<HttpResponseMessage> Get(HealthCheck check, string host, int port, CancellationToken cancel) => _http.GetAsync(UriOf(check, host, port), HttpCompletionOption.ResponseHeadersRead, cancel);
+
+    private static Uri UriOf(HealthCheck check, string host, int port)
     {
         var scheme = check.Protocol == HealthProtocol.Https ? "https" : "http";
         var path = check.Path.Length == 0 ? "/" : check.Path[0] == '/' ? check.Path : "/" + check.Path;
-        using var answer = await _http.GetAsync(new Uri($"{scheme}://{host}:{port}{path}"), HttpCompletionOption.ResponseHeadersRead, cancel);
-        var status = (int)answer.StatusCode;
-        return status is >= 200 and < 400 ? null : $"{scheme}://{host}:{port}{path} answered {status}";
+        return new Uri($"{scheme}://{(host.Contains(':', StringComparison.Ordinal) ? $"[{host}]" : host)}:{port}{path}");
+    }
+
+    private static async Task<string> Beginning(HttpResponseMessage answer, CancellationToken cancel)
+    {
+        using var body = await answer.Content.ReadAsStreamAsync(cancel);
+        var buffer = new byte[MostOfAnAnswer];
+        var read = await body.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancel);
+        return System.Text.Encoding.UTF8.GetString(buffer, 0, read);
     }
 
     private async Task<string?> Command(TaskId task, string command, TimeSpan timeout, CancellationToken cancel)

@@ -250,6 +250,7 @@ public sealed class Reconciler(
     private InstanceObserved Observe(InstanceId instance, DesiredInstance? wanted, TaskId task)
     {
         var seen = Observation.Of(wanted, book.Container(task), book.Notes(task), health.Of(instance, wanted), instance, task);
+        if (seen.Condition == InstanceCondition.Running) seen.Readiness.AddRange(health.ReadinessOf(instance, wanted));
         if (seen is { Condition: InstanceCondition.Running, Message: "" }) seen.Message = health.Silence(instance, wanted) ?? "";
         return seen;
     }

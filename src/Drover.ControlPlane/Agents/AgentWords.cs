@@ -23,11 +23,13 @@ public static class AgentWords
         seen.Health.Select(Health).ToEquatableList(), seen.Health.Any(h => h.Kill), Moment(seen.StartedAtUnixMs), Moment(seen.FinishedAtUnixMs),
         seen.Start is { } start
             ? new Core.Apps.StartTimings(TimeSpan.FromMicroseconds(start.PromoteUs), TimeSpan.FromMicroseconds(start.MountUs), TimeSpan.FromMicroseconds(start.StartUs), TimeSpan.FromMicroseconds(start.FirstAnswerUs))
-            : null);
+            : null) { Readiness = seen.Readiness.Select(Readiness).ToEquatableList() };
 
     public static ReplicaObservation Replica(VolumeObserved seen) => new(
         new VolumeName(seen.Name), seen.Role == VolumeRole.Primary, new Epoch(seen.Epoch), seen.Ready, new ByteCount(seen.UsedBytes),
         seen.Snapshots.Select(s => new SnapshotView(new SnapshotName(s.Name), s.Identity, new ByteCount(s.Bytes))).ToEquatableList());
+
+    private static ReadinessResult Readiness(ReadinessObserved seen) => new(seen.Name, seen.Ready, seen.Status == 0 ? null : new ReadinessAnswer(seen.Status, seen.ContentType, seen.Body));
 
     private static HealthResult? Health(HealthObserved seen) => !seen.Known ? null : new HealthResult(
         seen.Alive, seen.ConsecutiveFailures, Moment(seen.FirstSuccessUnixMs), Moment(seen.LastSuccessUnixMs), Moment(seen.LastFailureUnixMs), Text(seen.LastFailureCause));

@@ -37,6 +37,7 @@ public static class DesiredContainer
             ReadOnly = mount.ReadOnly,
         }));
         desired.HealthChecks.AddRange(spec.HealthChecks.Select(check => Check(spec, instance.Ports, check)));
+        desired.ReadinessChecks.AddRange(spec.ReadinessChecks.Select(check => Check(spec, instance.Ports, check)));
         return desired;
     }
 
@@ -98,7 +99,7 @@ public static class DesiredContainer
 
     private static Wire.HealthCheck Check(AppSpec spec, EquatableList<int> ports, HealthCheck check)
     {
-        var (port, inContainer) = PortOf(spec, ports, check);
+        var (port, inContainer) = PortOf(spec, ports, check.Protocol, check.Port, check.PortIndex);
         return new Wire.HealthCheck
         {
             Protocol = check.Protocol switch
@@ -115,21 +116,42 @@ public static class DesiredContainer
             GraceMs = Ms(check.Grace),
             IntervalMs = Ms(check.Interval),
             TimeoutMs = Ms(check.Timeout),
-            MaxConsecutiveFailures = check.MaxConsecutiveFailures,
-            DelayMs = Ms(check.Delay),
+            // Mesos' own checks stop a task at the first failure where no number is given.
+            MaxConsecutiveFailures = check is { IsMesos: true, MaxConsecutiveFailures: 0 } ? 1 : check.MaxConsecutiveFailures,
+            // Marathon's own know no delay: it is there for Mesos' alone.
+            DelayMs = check.IsMesos || check.Protocol == HealthProtocol.Command ? Ms(check.Delay) : 0,
             IgnoreHttp1Xx = check.IgnoreHttp1xx,
+            Ipv6 = check.IpProtocol == IpProtocol.IPv6,
         };
     }
 
-    /// <summary>Marathon's own checks go to the node's port; Mesos' run inside the container's network. A port that is not published can only be reached inside.</summary>
-    private static (int Port, bool InContainer) PortOf(AppSpec spec, EquatableList<int> ports, HealthCheck check)
+    private static Wire.ReadinessCheck Check(AppSpec spec, EquatableList<int> ports, Core.Apps.ReadinessCheck check)
     {
-        if (check.Protocol == HealthProtocol.Command) return (0, false);
-        var mesos = check.Protocol is HealthProtocol.MesosHttp or HealthProtocol.MesosHttps or HealthProtocol.MesosTcp;
+        var (port, inContainer) = PortOf(spec, ports, check.Protocol, null, IndexOf(spec, check.PortName));
+        var wire = new Wire.ReadinessCheck
+        {
+            Name = check.Name, Https = check.Protocol == HealthProtocol.Https, Path = check.Path, Port = port, ContainerPort = inContainer,
+            IntervalMs = Ms(check.Interval), TimeoutMs = Ms(check.Timeout), KeepAnswer = check.KeepsAnswer,
+        };
+        wire.ReadyCodes.AddRange(check.ReadyStatusCodes);
+        return wire;
+    }
+
+    private static int IndexOf(AppSpec spec, string portName)
+    {
+        var names = spec.Container?.Network == ContainerNetwork.Bridge ? spec.Container.PortMappings.Select(p => p.Name) : spec.Ports.Select(p => p.Name);
+        return Math.Max(0, names.ToList().IndexOf(portName));
+    }
+
+    /// <summary>Marathon's own checks go to the node's port; Mesos' run inside the container's network. A port that is not published can only be reached inside.</summary>
+    private static (int Port, bool InContainer) PortOf(AppSpec spec, EquatableList<int> ports, HealthProtocol protocol, int? given, int? givenIndex)
+    {
+        if (protocol == HealthProtocol.Command) return (0, false);
+        var mesos = protocol is HealthProtocol.MesosHttp or HealthProtocol.MesosHttps or HealthProtocol.MesosTcp;
         var network = spec.Container?.Network ?? ContainerNetwork.Host;
         var inside = network == ContainerNetwork.None || (mesos && network == ContainerNetwork.Bridge);
-        if (check.Port is { } port) return (port, inside);
-        var index = check.PortIndex ?? 0;
+        if (given is { } port) return (port, inside);
+        var index = givenIndex ?? 0;
         var published = index < ports.Count ? ports[index] : 0;
         if (network == ContainerNetwork.Host) return (published, false);
         var mappings = spec.Container!.PortMappings;

@@ -36,7 +36,7 @@ public static class AppJson
             Constraints = ConstraintJson.Read(fields) ?? spec.Constraints,
         };
         spec = ContainerJson.Read(fields, spec);
-        spec = spec with { HealthChecks = HealthJson.Read(fields, spec) ?? spec.HealthChecks };
+        spec = spec with { HealthChecks = HealthJson.Read(fields, spec) ?? spec.HealthChecks, ReadinessChecks = ReadinessJson.Read(fields, spec) ?? spec.ReadinessChecks };
         spec = Strategies(fields, spec, isNew: start is null);
         AppRules.Check(fields, spec);
         return faults.Any ? new(null, faults.Told, faults.TypesAreWrong) : new(spec, [], false);
@@ -145,7 +145,6 @@ public static class AppJson
         ("fetch", "files are not fetched; build them into the image or keep them in a volume"),
         ("storeUrls", "artifacts are not stored; build them into the image or keep them in a volume"),
         ("secrets", "secrets are not kept here; give values in env"),
-        ("readinessChecks", "readiness checks are not run; use healthChecks"),
         ("check", "checks are not run; use healthChecks"),
         ("ipAddress", "addresses of one's own are asked for by env WEAVE_CIDR, such as 10.255.0.10/24; take ipAddress out"),
         ("resourceLimits", "cpus and mem are the limits; take resourceLimits out"),

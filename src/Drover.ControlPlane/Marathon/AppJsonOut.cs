@@ -37,6 +37,7 @@ public static class AppJsonOut
         json.WriteNumber("mem", spec.MemoryMiB);
         Networks(json, spec.Container?.Network ?? ContainerNetwork.Host);
         if (spec.Container?.Network != ContainerNetwork.Bridge) PortDefinitions(json, spec.Ports);
+        ReadinessJson.Write(json, spec.ReadinessChecks);
         json.WriteBoolean("requirePorts", spec.RequirePorts);
         json.WriteString("role", spec.Role);
         if (spec.KillGrace is { } grace) json.WriteNumber("taskKillGracePeriodSeconds", grace.TotalSeconds);
@@ -188,6 +189,7 @@ public static class AppJsonOut
             json.WriteNumber("gracePeriodSeconds", check.Grace.TotalSeconds);
             json.WriteBoolean("ignoreHttp1xx", check.IgnoreHttp1xx);
             json.WriteNumber("intervalSeconds", check.Interval.TotalSeconds);
+            json.WriteString("ipProtocol", check.IpProtocol == IpProtocol.IPv6 ? "IPv6" : "IPv4");
             json.WriteNumber("maxConsecutiveFailures", check.MaxConsecutiveFailures);
             if (check.Path is { } path) json.WriteString("path", path);
             if (check.Port is { } port) json.WriteNumber("port", port);

@@ -17,12 +17,12 @@ internal sealed class ClusterEndpoints(ICluster cluster, IAppCommands commands, 
     public Task<Answer> Deployments(HttpContext context) => Task.FromResult(new Answer(200, MarathonJson.Text(json =>
     {
         json.WriteStartArray();
-        foreach (var deployment in cluster.Current.Deployments.Values.OrderBy(d => d.StartedAt)) DeploymentViews.Deployment(json, deployment);
+        foreach (var deployment in cluster.Current.Deployments.Values.OrderBy(d => d.StartedAt)) DeploymentViews.Deployment(json, cluster.Current, deployment);
         json.WriteEndArray();
     })));
 
     public Task<Answer> Deployment(DeploymentId id) => Task.FromResult(cluster.Current.Deployments.TryGetValue(id, out var deployment)
-        ? new Answer(200, MarathonJson.Text(json => DeploymentViews.Deployment(json, deployment))) : Answer.Message(404, $"DeploymentPlan {id} does not exist"));
+        ? new Answer(200, MarathonJson.Text(json => DeploymentViews.Deployment(json, cluster.Current, deployment))) : Answer.Message(404, $"DeploymentPlan {id} does not exist"));
 
     public async Task<Answer> CancelDeployment(HttpContext context, DeploymentId id)
     {

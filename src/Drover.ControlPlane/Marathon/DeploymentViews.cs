@@ -1,12 +1,13 @@
 using System.Text.Json;
 using Drover.Core.Apps;
+using Drover.Core.State;
 
 namespace Drover.ControlPlane.Marathon;
 
 /// <summary>Deployments in Marathon's shape.</summary>
 public static class DeploymentViews
 {
-    public static void Deployment(Utf8JsonWriter json, Deployment deployment)
+    public static void Deployment(Utf8JsonWriter json, ClusterState state, Deployment deployment)
     {
         json.WriteStartObject();
         json.WriteString("id", deployment.Id.Value);
@@ -17,7 +18,7 @@ public static class DeploymentViews
         json.WriteStartArray("affectedPods");
         json.WriteEndArray();
         Steps(json, deployment);
-        Actions(json, "currentActions", deployment.CurrentStep < deployment.Steps.Count ? deployment.Steps[deployment.CurrentStep] : new([]), withReadiness: true);
+        Actions(json, "currentActions", deployment.CurrentStep < deployment.Steps.Count ? deployment.Steps[deployment.CurrentStep] : new([]), state);
         json.WriteNumber("currentStep", Math.Min(deployment.CurrentStep + 1, deployment.Steps.Count));
         json.WriteNumber("totalSteps", deployment.Steps.Count);
         // Beyond Marathon: whoever waits says for what.
@@ -34,7 +35,7 @@ public static class DeploymentViews
         json.WriteEndObject();
     }
 
-    public static void Actions(Utf8JsonWriter json, string name, DeploymentStep step, bool withReadiness)
+    public static void Actions(Utf8JsonWriter json, string name, DeploymentStep step, ClusterState? readinessIn)
     {
         json.WriteStartArray(name);
         foreach (var action in step.Actions)
@@ -42,11 +43,7 @@ public static class DeploymentViews
             json.WriteStartObject();
             json.WriteString("action", action.Kind.ToString());
             json.WriteString("app", action.App.Value);
-            if (withReadiness)
-            {
-                json.WriteStartArray("readinessCheckResults");
-                json.WriteEndArray();
-            }
+            if (readinessIn is not null) ReadinessJson.Results(json, readinessIn.Apps.TryGetValue(action.App, out var app) ? Readiness.ResultsOf(readinessIn, app) : []);
             json.WriteEndObject();
         }
         json.WriteEndArray();
@@ -58,7 +55,7 @@ public static class DeploymentViews
         foreach (var step in deployment.Steps)
         {
             json.WriteStartObject();
-            Actions(json, "actions", step, withReadiness: false);
+            Actions(json, "actions", step, readinessIn: null);
             json.WriteEndObject();
         }
         json.WriteEndArray();

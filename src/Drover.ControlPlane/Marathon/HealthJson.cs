@@ -35,9 +35,14 @@ public static class HealthJson
             if (index >= ports)
                 check.Violations.Rule(check.At("portIndex"), $"Health check port indices must address an element of the ports array or container port mappings; there are {ports}. Add a port mapping or give \"port\"");
         }
+        var ip = check.String("ipProtocol");
+        if (ip is not (null or "IPv4" or "IPv6")) check.Violations.Rule(check.At("ipProtocol"), "must be IPv4 or IPv6");
         return new(protocol, check.String("path") ?? (IsHttp(protocol) ? "/" : null), index, port, command,
             AppJson.Seconds(check, "gracePeriodSeconds") ?? TimeSpan.FromSeconds(300), Positive(check, "intervalSeconds", 60), Positive(check, "timeoutSeconds", 20),
-            AppJson.Whole(check, "maxConsecutiveFailures", 0, 1_000_000) ?? 3, AppJson.Seconds(check, "delaySeconds") ?? TimeSpan.FromSeconds(15), check.Boolean("ignoreHttp1xx") ?? false);
+            AppJson.Whole(check, "maxConsecutiveFailures", 0, 1_000_000) ?? 3, AppJson.Seconds(check, "delaySeconds") ?? TimeSpan.FromSeconds(15), check.Boolean("ignoreHttp1xx") ?? false)
+        {
+            IpProtocol = ip == "IPv6" ? IpProtocol.IPv6 : IpProtocol.IPv4,
+        };
     }
 
     private static TimeSpan Positive(JsonFields check, string name, int otherwise)

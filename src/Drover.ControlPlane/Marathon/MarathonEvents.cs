@@ -114,7 +114,7 @@ public static class MarathonEvents
     {
         DeploymentViews.Plan(json, deployment);
         json.WriteStartObject("currentStep");
-        DeploymentViews.Actions(json, "actions", deployment.CurrentStep < deployment.Steps.Count ? deployment.Steps[deployment.CurrentStep] : new([]), withReadiness: false);
+        DeploymentViews.Actions(json, "actions", deployment.CurrentStep < deployment.Steps.Count ? deployment.Steps[deployment.CurrentStep] : new([]), readinessIn: null);
         json.WriteEndObject();
     }
 

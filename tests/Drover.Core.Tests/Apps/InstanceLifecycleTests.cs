@@ -125,6 +125,33 @@ public sealed class InstanceLifecycleTests
     }
 
     [Fact]
+    public void What_was_ready_once_stays_ready_until_its_container_is_made_anew()
+    {
+        var spec = Spec with { ReadinessChecks = [new("warm", HealthProtocol.Http, "/", "http", TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(1), [200], true)] };
+        var copy = Copy with { Spec = spec };
+        InstanceObservation Answers(bool ready) => copy.Seen(InstanceCondition.Running) with { Readiness = [new("warm", ready, new(ready ? 200 : 503, "text/plain", ""))] };
+        var waiting = Fold(State(copy), Answers(false));
+        Assert.Equal((true, false), (waiting.Instances[copy.Id].Serves, waiting.Instances[copy.Id].TakesOver));
+        var ready = Fold(waiting, Answers(true));
+        Assert.True(ready.Instances[copy.Id].TakesOver);
+        // An agent that starts anew asks from the beginning.
+        Assert.True(Fold(ready, Answers(false)).Instances[copy.Id].TakesOver);
+        Assert.True(Fold(ready, copy.Seen(InstanceCondition.Running)).Instances[copy.Id].TakesOver);
+        Assert.Empty(Fold(ready, copy.Seen(InstanceCondition.Failed)).Instances[copy.Id].Readiness);
+    }
+
+    [Fact]
+    public void Readiness_is_shown_for_the_length_of_a_deployment_for_copies_of_the_newest_configuration()
+    {
+        var spec = Spec with { ReadinessChecks = [new("warm", HealthProtocol.Http, "/", "http", TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(1), [200], true)] };
+        var app = spec.App(Given.Noon.AddMinutes(1));
+        var state = Given.Cluster(Given.Node("node1")).And(app).And(spec.Copy("old", "node1"), spec.Copy("new", "node1") with { AppVersion = app.Version });
+        Assert.Empty(Readiness.ResultsOf(state, app));
+        state = state.And(new ClusterChange.PutDeployment(new(new("d1"), app.Version, [app.Id], [], 0, Given.Noon)));
+        Assert.Equal([(new TaskId("new._app.1"), new ReadinessResult("warm", false, null))], Readiness.ResultsOf(state, app));
+    }
+
+    [Fact]
     public void The_same_words_twice_change_nothing_the_second_time()
     {
         var once = Fold(State(Copy), Copy.Seen(InstanceCondition.Running));

@@ -86,7 +86,17 @@ public sealed class FakeProbe : IHealthProbe
 {
     /// <summary>Null: well.</summary>
     public Func<DesiredInstance, string?> Answer { get; set; } = _ => null;
-    public Task<string?> Ask(DesiredInstance instance, HealthCheck check, ContainerView container, CancellationToken cancel) => Task.FromResult(Answer(instance));
+    public Func<DesiredInstance, ReadinessCheck, ReadinessObserved> Readiness { get; set; } = (_, check) => new() { Name = check.Name, Ready = true };
+    /// <summary>Runs before each answer to a health check: a test can count or hold here.</summary>
+    public Func<HealthCheck, Task> Before { get; set; } = _ => Task.CompletedTask;
+
+    public async Task<ProbeAnswer> Ask(DesiredInstance instance, HealthCheck check, ContainerView container, CancellationToken cancel)
+    {
+        await Before(check);
+        return Answer(instance) is { } cause ? ProbeAnswer.Unwell(cause) : ProbeAnswer.Well;
+    }
+
+    public Task<ReadinessObserved> AskReady(DesiredInstance instance, ReadinessCheck check, ContainerView container, CancellationToken cancel) => Task.FromResult(Readiness(instance, check));
 }
 
 public sealed class FakeRounds : IRoundSender

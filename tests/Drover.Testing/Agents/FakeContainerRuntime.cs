@@ -219,6 +219,6 @@ public sealed class FakeContainerRuntime(TimeProvider time) : IContainerRuntime
             [ContainerLabels.Grace] = instance.StopGraceMs.ToString(System.Globalization.CultureInfo.InvariantCulture),
         };
         return new(new(instance.TaskId), new(instance.InstanceId), new(instance.AppId), made.Id, made.State, made.ExitCode, null, made.Started, made.Finished,
-            made.State == ContainerState.Running ? "127.0.0.1" : null, labels, made.OutOfMemory) { Frozen = made.Frozen, Throttled = made.Throttled > 0 };
+            made.State == ContainerState.Running ? "127.0.0.1" : null, labels, made.OutOfMemory) { Ipv6Address = made.State == ContainerState.Running ? "::1" : null, Frozen = made.Frozen, Throttled = made.Throttled > 0 };
     }
 }

@@ -235,7 +235,7 @@ public sealed class DockerRuntime : IContainerRuntime, IDisposable
             return new(
                 new(task), new(instance), new(labels.GetValueOrDefault(ContainerLabels.App, "")), one.ID, state, ended ? (int)one.State.ExitCode : null,
                 string.IsNullOrEmpty(one.State.Error) ? null : one.State.Error, Moment(one.State.StartedAt), ended ? Moment(one.State.FinishedAt) : null,
-                Address(one), labels, one.State.OOMKilled) { Frozen = one.State.Paused, Throttled = DockerRestraint.IsThrottled(one) };
+                Address(one), labels, one.State.OOMKilled) { Ipv6Address = Ipv6(one), Frozen = one.State.Paused, Throttled = DockerRestraint.IsThrottled(one) };
         }
         catch (DockerApiException e) when (e.StatusCode == HttpStatusCode.NotFound) { return null; }
     }
@@ -245,6 +245,9 @@ public sealed class DockerRuntime : IContainerRuntime, IDisposable
         if (one.NetworkSettings?.Networks is not { } networks) return null;
         return networks.TryGetValue("bridge", out var bridge) && !string.IsNullOrEmpty(bridge.IPAddress) ? bridge.IPAddress : null;
     }
+
+    private static string? Ipv6(ContainerInspectResponse one) =>
+        one.NetworkSettings?.Networks?.TryGetValue("bridge", out var bridge) == true && !string.IsNullOrEmpty(bridge.GlobalIPv6Address) ? bridge.GlobalIPv6Address : null;
 
     private static DateTimeOffset? Moment(string? text) =>
         DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var moment) && moment.Year > 1 ? moment : null;
