@@ -52,7 +52,7 @@ public static class Samples
     {
         StagedAt = Moment.AddSeconds(1), StartedAt = Moment.AddSeconds(2), Healthy = true,
         Health = [new(true, 1, Moment, Moment.AddSeconds(1), Moment.AddSeconds(2), "refused")],
-        Readiness = [new("warm", true, new(200, "text/plain", "yes"))], PulledAt = Moment.AddSeconds(4), Pulling = true, InLine = true,
+        Readiness = [new("warm", true, new(200, "text/plain", "yes"))], LaunchSince = Moment.AddSeconds(4), Pulling = true, InLine = true,
         ContainerId = "c0ffee", WaitsFor = "a pull",
         Start = new(TimeSpan.FromMilliseconds(1.5), TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(3), TimeSpan.FromMilliseconds(4)),
     };

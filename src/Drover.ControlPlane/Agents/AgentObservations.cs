@@ -22,7 +22,7 @@ public static class AgentObservations
         foreach (var volume in hello.Volumes) fold.Add(ReplicaLifecycle.Observed(fold.State, id, AgentWords.Replica(volume), now));
         fold.Add(ReplicaLifecycle.Missing(fold.State, id, hello.Volumes.Select(v => new VolumeName(v.Name)).ToHashSet()));
         foreach (var instance in hello.Instances) fold.Add(InstanceLifecycle.Observed(fold.State, id, AgentWords.Instance(instance), now));
-        fold.Add(InstanceLifecycle.Missing(fold.State, id, hello.Instances.Select(i => new InstanceId(i.InstanceId)).ToHashSet()));
+        fold.Add(InstanceLifecycle.Missing(fold.State, id, hello.Instances.Select(i => new InstanceId(i.InstanceId)).ToHashSet(), now));
         return fold.Decision;
     }
 

@@ -53,7 +53,8 @@ public static class DesiredState
 
     private static InstanceWish WishOf(ClusterState state, Instance instance, List<Move> moves)
     {
-        if (instance.Goal == InstanceGoal.Removed) return InstanceWish.Remove;
+        // In line it runs on until it is its turn.
+        if (instance is { Goal: InstanceGoal.Removed, InLine: false }) return InstanceWish.Remove;
         var cutting = moves.Any(move => move.Instance == instance.Id && move.Source == instance.Node
             && move.State is MoveState.Quiescing or MoveState.FinalDelta or MoveState.Verified);
         // A restore stops it, and lets go of it by ending: there is no hold to be taken off.

@@ -14,6 +14,8 @@ public sealed class DeploymentLoop(ICluster cluster, TimeProvider time, IChance 
         // Deadlines are sought from here on: one that passes during this pass must not be overlooked.
         var begun = Time.GetUtcNow();
         await Act((state, now) => Absence.Fold(state, now, _since), cancel);
+        await Act(LaunchTimeout.Fold, cancel);
+        await Act((state, _) => KillLine.Next(state), cancel);
         await Act(InstanceLifecycle.Resume, cancel);
         foreach (var deployment in Cluster.Current.Deployments.Values.OrderBy(d => d.StartedAt).ThenBy(d => d.Id.Value, StringComparer.Ordinal))
         {
@@ -23,7 +25,7 @@ public sealed class DeploymentLoop(ICluster cluster, TimeProvider time, IChance 
         foreach (var app in DeploymentMachine.Orphans(Cluster.Current)) await Act((state, _) => DeploymentMachine.EndOrphan(state, app), cancel);
         foreach (var app in Cluster.Current.Apps.Keys) await Act((state, now) => AtRest(state, app, now), cancel);
         var after = Cluster.Current;
-        return Earliest([Absence.Deadline(after, begun, _since), .. after.Apps.Values.SelectMany(app => (DateTimeOffset?[])[MoveRetry.HeldUntil(after, app, begun)?.At, LaunchBackoff.Holding(app, begun)?.Until])]);
+        return Earliest([Absence.Deadline(after, begun, _since), LaunchTimeout.Deadline(after, begun), .. after.Apps.Values.SelectMany(app => (DateTimeOffset?[])[MoveRetry.HeldUntil(after, app, begun)?.At, LaunchBackoff.Holding(app, begun)?.Until])]);
     }
 
     internal static DateTimeOffset? Earliest(IEnumerable<DateTimeOffset?> moments) => moments.Min();

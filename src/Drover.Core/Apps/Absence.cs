@@ -28,7 +28,7 @@ public static class Absence
     {
         var changes = ImmutableArray.CreateBuilder<ClusterChange>();
         var events = ImmutableArray.CreateBuilder<ClusterEvent>();
-        foreach (var node in state.Nodes.Keys.Where(n => Since(state, n, knownSince) + Patience <= now))
+        foreach (var node in state.Copies.Away.Where(n => Since(state, n, knownSince) + Patience <= now).Order())
         {
             foreach (var instance in state.InstancesOn(node).Where(i => InstanceLifecycle.OwningMove(state, i) is null).OrderBy(i => i.Id)) Fold(instance, node);
         }
@@ -59,7 +59,7 @@ public static class Absence
     public static DateTimeOffset? Deadline(ClusterState state, DateTimeOffset now, DateTimeOffset knownSince)
     {
         DateTimeOffset? first = null;
-        foreach (var node in state.Nodes.Keys)
+        foreach (var node in state.Copies.Away)
         {
             if (Since(state, node, knownSince) is not { } since) continue;
             foreach (var instance in state.InstancesOn(node))

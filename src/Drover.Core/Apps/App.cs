@@ -34,8 +34,8 @@ public sealed record Instance(
     /// <summary>One for each readiness check that has answered. What was ready once stays ready.</summary>
     public EquatableList<ReadinessResult> Readiness { get; init; } = [];
     public string? ContainerId { get; init; }
-    /// <summary>When its image was there, where it had to be pulled; <see cref="Pulling"/>: it still is.</summary>
-    public DateTimeOffset? PulledAt { get; init; }
+    /// <summary>From when on its way to its start is timed: when its image had come or its node had come back; null: from when it was staged.</summary>
+    public DateTimeOffset? LaunchSince { get; init; }
     public bool Pulling { get; init; }
     /// <summary>It is to go, and waits for its turn: until then its container is left alone.</summary>
     public bool InLine { get; init; }
@@ -48,7 +48,7 @@ public sealed record Instance(
     public Instance WithoutPlace() => this with
     {
         Node = null, Ports = [], State = InstanceState.Scheduled, Healthy = null, Health = [], Readiness = [], ContainerId = null, Start = null, StagedAt = null, StartedAt = null,
-        Pulling = false, PulledAt = null, WaitsFor = "an offer",
+        Pulling = false, LaunchSince = null, WaitsFor = "an offer",
     };
 
     public bool Runs => State == InstanceState.Running;

@@ -87,8 +87,8 @@ public static class DeploymentMachine
     {
         var copies = state.InstancesOf(app).ToList();
         var running = copies.Where(i => i.Goal == InstanceGoal.Running).ToList();
-        if (running.Count > 0) return Rollout.Kill(running);
-        if (copies.Count > 0) return RolloutStep.Wait($"{copies[0].Task}: {copies[0].WaitsFor ?? $"{copies[0].Node} to stop it"}");
+        if (running.Count > 0) return Rollout.Kill(state, running);
+        if (copies.Count > 0) return RolloutStep.Wait(KillLine.Wait(copies));
         return state.OpenMoveOf(app) is { } move ? RolloutStep.Wait($"move {move.Id}, which is {move.State}, to end") : new([], [], true, null);
     }
 

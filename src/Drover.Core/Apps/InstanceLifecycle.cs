@@ -26,7 +26,7 @@ public static class InstanceLifecycle
 
     /// <summary>An agent came (back) and listed all it has: copies of this node that are not in the list are not there. Those to be removed are gone; the others are made again
     /// by the agent from its orders.</summary>
-    public static Decision<int> Missing(ClusterState state, NodeId node, IReadOnlySet<InstanceId> present)
+    public static Decision<int> Missing(ClusterState state, NodeId node, IReadOnlySet<InstanceId> present, DateTimeOffset now)
     {
         var missing = state.InstancesOn(node).Where(i => !present.Contains(i.Id)).OrderBy(i => i.Id).ToList();
         var changes = ImmutableArray.CreateBuilder<ClusterChange>();
@@ -42,7 +42,7 @@ public static class InstanceLifecycle
             {
                 changes.Add(new ClusterChange.PutInstance(instance with
                 {
-                    State = InstanceState.Staging, Healthy = null, Health = [], Readiness = [], ContainerId = null, Start = null,
+                    State = InstanceState.Staging, LaunchSince = now, Pulling = false, Healthy = null, Health = [], Readiness = [], ContainerId = null, Start = null,
                     WaitsFor = $"{node} to make its container again: it was not there when the agent connected",
                 }));
             }
@@ -64,7 +64,9 @@ public static class InstanceLifecycle
             return Decision.Of(true, WithAddress(state, new ClusterChange.RemoveInstance(instance.Id), instance.App),
                 Event("instance.gone", instance, node, "TASK_KILLED", $"{instance.Task} was stopped and removed on {node}"));
         }
-        var next = instance with { State = InstanceState.Killing, WaitsFor = seen.Message ?? $"{node} to stop and remove its container" };
+        // In line it runs on. One that ended by itself needs no turn.
+        if (instance.InLine && seen.Condition is not (InstanceCondition.Stopped or InstanceCondition.Failed)) return true;
+        var next = instance with { State = InstanceState.Killing, InLine = false, WaitsFor = seen.Message ?? $"{node} to stop and remove its container" };
         if (next == instance) return true;
         return instance.State == InstanceState.Killing
             ? Decision.Of(true, [new ClusterChange.PutInstance(next)])
@@ -82,6 +84,8 @@ public static class InstanceLifecycle
             Healthy = HealthOf(instance.Spec, seen),
             StartedAt = seen.Condition == InstanceCondition.Running ? seen.StartedAt ?? instance.StartedAt ?? now : instance.StartedAt,
             Start = seen.Start ?? instance.Start,
+            Pulling = seen.Condition == InstanceCondition.Pulling,
+            LaunchSince = (instance.Pulling && seen.Condition != InstanceCondition.Pulling) || instance.State == InstanceState.Unreachable ? now : instance.LaunchSince,
         };
         next = next with { WaitsFor = WaitOf(next, node, seen) };
         if (next == instance) return true;
@@ -193,7 +197,7 @@ public static class InstanceLifecycle
         return instance.AppVersion < app.LastConfigChangeAt ? app : app with { Delay = LaunchBackoff.AfterFailure(app.Spec.Backoff, app.Delay, cause, now) };
     }
 
-    private static ImmutableArray<ClusterEvent> Failed(App? blamed, Instance instance, NodeId node, string taskState, string cause, DateTimeOffset now)
+    internal static ImmutableArray<ClusterEvent> Failed(App? blamed, Instance instance, NodeId node, string taskState, string cause, DateTimeOffset now)
     {
         var failed = Event("instance.failed", instance, node, taskState, $"{instance.Task} ended on {node}: {cause}");
         return blamed is not null && instance.AppVersion >= blamed.LastConfigChangeAt && LaunchBackoff.Failing(blamed, instance, node, now) is { } failing ? [failed, failing] : [failed];

@@ -38,7 +38,8 @@ public static class KillDecisions
     {
         var killed = copies.Where(i => i.Goal == InstanceGoal.Running).OrderBy(i => i.Id).ToList();
         foreach (var copy in killed) if (InstanceLifecycle.OwningMove(state, copy) is { } move) return new KillOutcome.Moving(copy.Id, move.Id);
-        if (!scale) return Decision.Of<KillOutcome>(new KillOutcome.Killed(killed.ToEquatableList()), killed.Select(Rollout.Stopped), [.. killed.Select(Rollout.StoppedEvent)]);
+        var (changes, events) = KillLine.Stop(state, killed);
+        if (!scale) return new Decision<KillOutcome>(new KillOutcome.Killed(killed.ToEquatableList()), changes, events);
         foreach (var app in killed.Select(i => i.App).Distinct()) if (AppChanges.Locks(state, app, force) is { } locks) return new KillOutcome.Locked(locks);
         return Shrink(state, killed, now, id);
     }
@@ -52,10 +53,11 @@ public static class KillDecisions
         if (set.Put.IsEmpty) return new KillOutcome.Killed([]);
         // Locks were looked at: what is overridden here may be.
         var scaled = AppChanges.Change(state, set, force: true, now, id);
+        var (changes, events) = KillLine.Stop(state, killed);
         return scaled.Outcome switch
         {
             ChangeOutcome.Accepted accepted => new Decision<KillOutcome>(new KillOutcome.Scaled(killed.ToEquatableList(), id, accepted.Version),
-                [.. killed.Select(Rollout.Stopped), .. scaled.Changes], [.. killed.Select(Rollout.StoppedEvent), .. scaled.Events]),
+                [.. changes, .. scaled.Changes], [.. events, .. scaled.Events]),
             ChangeOutcome.TooMany many => new KillOutcome.TooMany(many.Limit),
             _ => throw new System.Diagnostics.UnreachableException(),
         };

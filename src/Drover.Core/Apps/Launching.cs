@@ -36,7 +36,7 @@ public static class Launching
     internal static Instance Anew(Instance copy, NodeId node, EquatableList<int> ports, DateTimeOffset now, string waitsFor) => copy with
     {
         Node = node, Incarnation = copy.Incarnation + 1, Ports = ports, State = InstanceState.Staging, StagedAt = now, StartedAt = null,
-        Healthy = null, Health = [], Readiness = [], Pulling = false, PulledAt = null, ContainerId = null, Start = null, WaitsFor = waitsFor,
+        Healthy = null, Health = [], Readiness = [], Pulling = false, LaunchSince = null, ContainerId = null, Start = null, WaitsFor = waitsFor,
     };
 
     /// <summary>Volumes that no node holds yet come to be on the node where their app first starts.</summary>

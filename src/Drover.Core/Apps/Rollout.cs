@@ -25,7 +25,7 @@ public static class Rollout
         var counted = copies.Where(i => i.Goal == InstanceGoal.Running && !Absence.IsInactive(state, i, now, knownSince)).ToList();
         var wanted = app.Spec.Instances;
         if (counted.Count < wanted) return Grow(app, wanted - counted.Count, now, chance);
-        if (counted.Count > wanted) return Kill(KillOrder.Pick(state, app.Spec, counted, counted.Count - wanted));
+        if (counted.Count > wanted) return Kill(state, KillOrder.Pick(state, app.Spec, counted, counted.Count - wanted));
         return Settled(copies.Where(i => i.Goal == InstanceGoal.Removed), counted);
     }
 
@@ -37,7 +37,7 @@ public static class Rollout
         // The last old ones are being stopped: until they are gone they take room.
         var leaving = !Exclusive(app.Spec) && copies.Exists(i => i.Goal == InstanceGoal.Removed) && copies.Count(i => i.Goal == InstanceGoal.Running) < app.Spec.Instances;
         if (old.Count == 0 && !leaving) return Scale(state, app, now, knownSince, chance);
-        if (app.Spec.Instances == 0) return Kill(old);
+        if (app.Spec.Instances == 0) return Kill(state, old);
         if (Exclusive(app.Spec) || old.Exists(i => Exclusive(i.Spec))) return Replace(state, app, old, now, chance);
         return Roll(state, app, old, now, knownSince, chance);
     }
@@ -62,7 +62,7 @@ public static class Rollout
         var killed = useless.Concat(rest.Take(Math.Max(0, spare))).ToList();
         var room = Math.Min(wanted - fresh.Count, bounds.MaxCapacity - all.Count);
         if (killed.Count == 0 && room <= 0) killed = Stuck(wanted, all, fresh, rest);
-        if (killed.Count > 0) return Kill(killed);
+        if (killed.Count > 0) return Kill(state, killed);
         if (room > 0) return Grow(app, room, now, chance);
 
         var waiting = fresh.Find(i => !i.TakesOver);
@@ -81,17 +81,17 @@ public static class Rollout
     private static RolloutStep Replace(ClusterState state, App app, List<Instance> old, DateTimeOffset now, IChance chance)
     {
         if (state.OpenMoveOf(app.Id) is { } open) return Arrived(state, app, old, open, now) ?? RolloutStep.Wait($"move {open.Id} to {open.Target}, which is {open.State}{WayOut(open)}");
-        if (old.Count > 1) return Kill(KillOrder.Pick(state, app.Spec, old, old.Count - 1));
+        if (old.Count > 1) return Kill(state, KillOrder.Pick(state, app.Spec, old, old.Count - 1));
         var copy = old[0];
         // A copy of the new configuration is there already (one was killed while this began): the old one is surplus.
-        if (state.InstancesOf(app.Id).Any(i => i.Goal == InstanceGoal.Running && i.Id != copy.Id)) return Kill(old);
+        if (state.InstancesOf(app.Id).Any(i => i.Goal == InstanceGoal.Running && i.Id != copy.Id)) return Kill(state, old);
         var renewed = copy with { Spec = app.Spec, AppVersion = app.Version };
         if (copy.Node is not { } node) return new([new ClusterChange.PutInstance(renewed)], [], false, null);
         if (!state.IsConnected(node)) return RolloutStep.Wait($"{node} to come back: {copy.Task} is there");
         var here = Placement.Judge(state, app.Spec, node, copy);
         var elsewhere = app.Spec.Volumes.Any(m => state.Volumes.TryGetValue(m.Name, out var v) && v.Primary is { } primary && primary != node);
         if (here.Fits && !elsewhere) return InPlace(state, app, renewed, node, here.Ports, now);
-        if (elsewhere || copy.Spec.Volumes.Length == 0 || app.Spec.Volumes.Length == 0) return Kill(old);
+        if (elsewhere || copy.Spec.Volumes.Length == 0 || app.Spec.Volumes.Length == 0) return Kill(state, old);
         return Relocate(state, app, copy, node, here, now, chance);
     }
 
@@ -134,21 +134,15 @@ public static class Rollout
             [.. made.Select(i => new ClusterEvent("instance.scheduled", i.Id.Value, $"{i.Id} waits for a place") { App = app.Id, Instance = i.Id, State = "TASK_STAGING" })], false, null);
     }
 
-    internal static RolloutStep Kill(IReadOnlyCollection<Instance> copies) =>
-        new([.. copies.Select(Stopped)], [.. copies.Select(StoppedEvent)], false, null);
-
-    /// <summary>A copy on a node is stopped by its agent and forgotten when that says so; one that has no node is forgotten at once.</summary>
-    internal static ClusterChange Stopped(Instance copy) => copy.Node is null
-        ? new ClusterChange.RemoveInstance(copy.Id)
-        : new ClusterChange.PutInstance(copy with { Goal = InstanceGoal.Removed, State = InstanceState.Killing, WaitsFor = $"{copy.Node} to stop and remove its container" });
-
-    internal static ClusterEvent StoppedEvent(Instance copy) => copy.Node is null
-        ? InstanceLifecycle.Event("instance.gone", copy, null, "TASK_KILLED", $"{copy.Id} is not wanted any more")
-        : InstanceLifecycle.Event("instance.killing", copy, copy.Node, "TASK_KILLING", $"{copy.Task} is being stopped on {copy.Node}");
+    internal static RolloutStep Kill(ClusterState state, IReadOnlyCollection<Instance> copies)
+    {
+        var (changes, events) = KillLine.Stop(state, copies);
+        return new(changes, events, false, null);
+    }
 
     private static RolloutStep Settled(IEnumerable<Instance> leaving, List<Instance> counted)
     {
-        if (leaving.FirstOrDefault() is { } last) return RolloutStep.Wait($"{last.Task}: {last.WaitsFor ?? $"{last.Node} to stop it"}");
+        if (leaving.ToList() is { Count: > 0 } left) return RolloutStep.Wait(KillLine.Wait(left));
         var waiting = counted.Find(i => !i.TakesOver);
         if (waiting is null) return new([], [], true, null);
         var lack = waiting.Serves ? Readiness.Lack(waiting) : WaitReasons.Brief(waiting.WaitsFor ?? "its agent");

@@ -94,14 +94,12 @@ public static class Draining
         var changes = ImmutableArray.CreateBuilder<ClusterChange>();
         var events = ImmutableArray.CreateBuilder<ClusterEvent>();
         var begun = state;
-        foreach (var one in plan.Leaving.Items.Where(l => l is { Move: null, Why: null, Target: not null }))
+        var ready = plan.Leaving.Items.Where(l => l is { Move: null, Why: null, Target: not null }).ToList();
+        var (stopped, told) = KillLine.Stop(state, [.. ready.Where(l => l.Replaced).Select(l => l.Copy)]);
+        changes.AddRange(stopped);
+        events.AddRange(told);
+        foreach (var one in ready.Where(l => !l.Replaced))
         {
-            if (one.Replaced)
-            {
-                changes.Add(Rollout.Stopped(one.Copy));
-                events.Add(Rollout.StoppedEvent(one.Copy));
-                continue;
-            }
             if (open >= drain.Limit) continue;
             open++;
             var move = MoveOf(begun, one, one.Target!, id, MoveRetry.NewId(chance), drain.Limit, now);

@@ -17,6 +17,12 @@ internal sealed record CopyIndex
     public ImmutableHashSet<NodeId> Away { get; private init; } = [];
     /// <summary>Copies that keep a place where nothing runs.</summary>
     public ImmutableHashSet<InstanceId> Halted { get; private init; } = [];
+    /// <summary>Copies that are being stopped.</summary>
+    public ImmutableHashSet<InstanceId> Leaving { get; private init; } = [];
+    /// <summary>Copies that are to be stopped when it is their turn, the oldest first.</summary>
+    public ImmutableSortedSet<CopyKey> InLine { get; private init; } = [];
+    /// <summary>Copies on their way, by when they are given up.</summary>
+    public ImmutableSortedSet<CopyKey> Due { get; private init; } = [];
     /// <summary>Apps of which a copy wants a place.</summary>
     public ImmutableHashSet<AppId> Waiting { get; private init; } = [];
 
@@ -30,6 +36,9 @@ internal sealed record CopyIndex
             ByNode = loads,
             Away = [.. state.Nodes.Keys.Where(n => !state.IsConnected(n))],
             Halted = [.. state.Instances.Values.Where(InstanceLifecycle.IsHalted).Select(i => i.Id)],
+            Leaving = [.. state.Instances.Values.Where(Leaves).Select(i => i.Id)],
+            InLine = [.. state.Instances.Values.Where(StandsInLine).Select(CopyKey.Of)],
+            Due = [.. state.Instances.Values.Select(DueKey).OfType<CopyKey>()],
             Open = [.. state.Nodes.Values.Where(n => !n.Cordoned && state.IsConnected(n.Id)).Select(n => FreeNode.Of(n, loads.GetValueOrDefault(n.Id) ?? NodeLoad.None))],
         };
         return index with { Waiting = [.. index.ByApp.Where(a => !a.Value.Waiting.IsEmpty).Select(a => a.Key)] };
@@ -45,11 +54,31 @@ internal sealed record CopyIndex
         if (before.Waiting.IsEmpty != after.Waiting.IsEmpty) next = next with { Waiting = after.Waiting.IsEmpty ? Waiting.Remove(app) : Waiting.Add(app) };
         var (wasHalted, isHalted) = (was is not null && InstanceLifecycle.IsHalted(was), now is not null && InstanceLifecycle.IsHalted(now));
         if (wasHalted != isHalted) next = next with { Halted = isHalted ? Halted.Add(id) : Halted.Remove(id) };
+        next = next.Timed(id, was, now);
         if (was?.Node == now?.Node && (was?.Node is null || ReferenceEquals(was!.Spec, now!.Spec))) return next;
         if (was?.Node is { } left) next = next.Loaded(state, left, load => load.Without(was));
         if (now?.Node is { } taken) next = next.Loaded(state, taken, load => load.And(now));
         return next;
     }
+
+    private CopyIndex Timed(InstanceId id, Instance? was, Instance? now)
+    {
+        var next = this;
+        var (left, leaves) = (was is not null && Leaves(was), now is not null && Leaves(now));
+        if (left != leaves) next = next with { Leaving = leaves ? Leaving.Add(id) : Leaving.Remove(id) };
+        var (stood, stands) = (was is not null && StandsInLine(was), now is not null && StandsInLine(now));
+        if (stood != stands) next = next with { InLine = stands ? InLine.Add(CopyKey.Of(now!)) : InLine.Remove(CopyKey.Of(was!)) };
+        var (wasDue, isDue) = (was is null ? null : DueKey(was), now is null ? null : DueKey(now));
+        if (wasDue == isDue) return next;
+        var due = wasDue is { } gone ? Due.Remove(gone) : Due;
+        return next with { Due = isDue is { } come ? due.Add(come) : due };
+    }
+
+    private static bool Leaves(Instance copy) => copy is { Goal: InstanceGoal.Removed, InLine: false };
+
+    private static bool StandsInLine(Instance copy) => copy is { Goal: InstanceGoal.Removed, InLine: true };
+
+    private static CopyKey? DueKey(Instance copy) => LaunchTimeout.DueAt(copy) is { } at ? new CopyKey(at.UtcTicks, copy.Id) : null;
 
     /// <summary>A node, or whether its agent is there, has changed.</summary>
     public CopyIndex WithNode(ClusterState before, ClusterState after, NodeId id)
@@ -78,11 +107,11 @@ internal sealed record CopyIndex
         state.Nodes.TryGetValue(id, out var node) && !node.Cordoned && state.IsConnected(id) ? FreeNode.Of(node, load) : null;
 }
 
-/// <summary>A copy's place among those of its app: the oldest first.</summary>
-internal readonly record struct CopyKey(long CreatedAt, InstanceId Id) : IComparable<CopyKey>
+/// <summary>A copy by a moment of its own, such as when it was made: the earliest first.</summary>
+internal readonly record struct CopyKey(long At, InstanceId Id) : IComparable<CopyKey>
 {
     public static CopyKey Of(Instance copy) => new(copy.CreatedAt.UtcTicks, copy.Id);
-    public int CompareTo(CopyKey other) => CreatedAt != other.CreatedAt ? CreatedAt.CompareTo(other.CreatedAt) : Id.CompareTo(other.Id);
+    public int CompareTo(CopyKey other) => At != other.At ? At.CompareTo(other.At) : Id.CompareTo(other.Id);
 }
 
 /// <summary>How many copies of an app are in which condition, of those that have a place.</summary>

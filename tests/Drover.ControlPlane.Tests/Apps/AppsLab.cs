@@ -111,7 +111,9 @@ internal sealed class AppsLab : IAsyncDisposable
             if (copy.Node is not { } node || !state.IsConnected(node)) continue;
             InstanceCondition? seen = copy switch
             {
+                { Goal: InstanceGoal.Removed, InLine: true } => null,
                 { Goal: InstanceGoal.Removed } => InstanceCondition.Gone,
+                { Spec.Container.Image: "stuck" } => null,
                 { Spec.Container.Image: "broken" } => InstanceCondition.Failed,
                 { Runs: false } => InstanceCondition.Running,
                 _ => null,

@@ -164,7 +164,7 @@ public sealed class InstanceLifecycleTests
         var removed = Spec.Copy("old", "node1") with { Goal = InstanceGoal.Removed };
         var running = Spec.Copy("web", "node1");
         var state = State(running).And(removed);
-        var after = state.Apply(InstanceLifecycle.Missing(state, Node1, new HashSet<InstanceId>()).Changes);
+        var after = state.Apply(InstanceLifecycle.Missing(state, Node1, new HashSet<InstanceId>(), Given.Noon).Changes);
         Assert.Equal(InstanceState.Staging, Assert.Single(after.Instances.Values).State);
     }
 

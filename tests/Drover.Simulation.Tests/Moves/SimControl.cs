@@ -102,7 +102,7 @@ internal sealed class SimControl
         node.Connected = true;
         Decide(s => Decision.Of(true, [new ClusterChange.PutPresence(Presence(node, true))]));
         if (!node.Connected) return;
-        Decide(s => InstanceLifecycle.Missing(s, node.Id, node.Containers.Keys.ToHashSet()));
+        Decide(s => InstanceLifecycle.Missing(s, node.Id, node.Containers.Keys.ToHashSet(), _world.Now));
         Push(node);
         node.Report();
         foreach (var work in _works.Values.Where(w => w.Issued).ToList())

@@ -73,6 +73,9 @@ public class MarathonServer : IAsyncLifetime
         foreach (var agent in Agents) await agent.Again(new AppId(app));
     }
 
+    /// <summary>From now on, copies of this app that start do this; those that are there go on as they are.</summary>
+    public void PlaysNext(string app, Play play) => _plays[new AppId(app)] = play;
+
     private Play PlayOf(AppId app) => _plays.GetValueOrDefault(app, Play.Healthy);
 
     public Task<Reply> Get(string path, string? accept = null) => Send("GET", path, null, accept);
