@@ -47,6 +47,36 @@ public sealed record Answer(int Status, string Body, string ContentType = "appli
 
     public static Answer Invalid(EquatableList<FieldError> errors) => Faults(types: false, errors.Select(e => new Violation(e.Path, ImmutableArray.Create(e.Message))));
 
+    /// <param name="places">Where in the request each app's definition stands: `/apps(1)`.</param>
+    public static Answer Invalid(EquatableList<FieldError> errors, IReadOnlyDictionary<AppId, string> places) => Faults(types: false, errors.Select(e => e.App switch
+    {
+        null => new Violation(e.Path, [e.Message]),
+        { } app when places.TryGetValue(app, out var at) => new Violation(e.Path == "/" ? at : at + e.Path, [e.Message]),
+        // The request does not hold this app's definition.
+        { } app => new Violation("/", [$"app '{app}', {e.Path}: {e.Message}"]),
+    }));
+
+    public static Answer NoGroup(GroupId id, DateTimeOffset? at = null) =>
+        Message(404, at is { } moment ? $"Group '{id}' does not exist in version {AppJsonOut.Timestamp(moment)}" : $"Group '{id}' does not exist");
+
+    public static Answer NoVersion(AppId id, DateTimeOffset version) => Message(404, $"App '{id}' does not exist in version {AppJsonOut.Timestamp(version)}");
+
+    public static Answer NoMoment(string text) => Message(422, $"'{text}' is no version: write the time as in 2015-09-25T15:13:48.343Z");
+
+    public static Answer Changed(int status, ChangeOutcome outcome, IReadOnlyDictionary<AppId, string> places) => outcome switch
+    {
+        ChangeOutcome.Accepted accepted => Began(status, accepted.Deployment, accepted.Version),
+        ChangeOutcome.NoSuchApp missing => NoApp(missing.App),
+        ChangeOutcome.NoSuchVersion missing => NoVersion(missing.App, missing.Version),
+        ChangeOutcome.NoSuchGroup missing => NoGroup(missing.Group, missing.At),
+        ChangeOutcome.GroupExists exists => Message(409, $"Group {exists.Group} is already created. Use PUT to change this group."),
+        ChangeOutcome.AppHasPath taken => Message(409, $"An app with the path {taken.App} already exists."),
+        ChangeOutcome.Locked locked => Locked(locked.Deployments),
+        ChangeOutcome.Invalid invalid => Invalid(invalid.Errors, places),
+        ChangeOutcome.TooMany many => TooManyDeployments(many.Limit),
+        _ => throw new System.Diagnostics.UnreachableException(),
+    };
+
     public static Answer NoApp(AppId id) => Message(404, $"App '{id}' does not exist");
 
     public static Answer Locked(EquatableList<DeploymentId> deployments) => Json(409, json =>

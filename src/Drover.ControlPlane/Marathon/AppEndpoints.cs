@@ -89,8 +89,12 @@ internal sealed class AppEndpoints(ICluster cluster, IAppCommands commands, Time
 
     private async Task<Answer> Update(HttpContext context, JsonElement body, App known, bool partial)
     {
-        if (body.TryGetProperty("version", out _) && body.EnumerateObject().All(f => f.Name is "version" or "id"))
-            return Answer.Faults(types: false, [new("/version", ["earlier versions are not kept; send the definition itself"])]);
+        if (VersionEndpoints.Asked(body) is { } text)
+        {
+            if (VersionEndpoints.Moment(text) is not { } version) return Answer.NoMoment(text);
+            var back = await commands.Change(new GroupChange.AppRollback(known.Id, version), Flag(context, "force", otherwise: false), dryRun: false, time.GetUtcNow(), context.RequestAborted);
+            return Answer.Changed(200, back, new Dictionary<AppId, string> { [known.Id] = "" });
+        }
         var reading = AppJson.Read(body, known.Id, partial ? known.Spec : null);
         if (reading.Spec is not { } spec) return Answer.Faults(reading.TypesAreWrong, reading.Faults);
         return Changed(await commands.Update(spec, Flag(context, "force", otherwise: false), time.GetUtcNow(), context.RequestAborted));

@@ -20,12 +20,13 @@ public static class AppJson
     /// <param name="body">A JSON object.</param>
     /// <param name="id">Id the URL names; null: the body must.</param>
     /// <param name="start">Spec whose fields stand where the body is silent; null: defaults.</param>
-    public static AppReading Read(JsonElement body, AppId? id, AppSpec? start)
+    /// <param name="within">Group the definition stands in: its id is relative to that, or names an app right in it.</param>
+    public static AppReading Read(JsonElement body, AppId? id, AppSpec? start, GroupId? within = null)
     {
         var faults = new Violations();
         var fields = new JsonFields(body, "", faults);
         RefuseWhatIsNotDone(fields);
-        var app = Id(fields, id) ?? id ?? new AppId("/unnamed");
+        var app = Id(fields, id, within) ?? id ?? new AppId("/unnamed");
         var basis = (start ?? new AppSpec { Id = app }) with { Id = app };
         var spec = Plain(fields, basis);
         spec = Command(fields, spec);
@@ -42,15 +43,16 @@ public static class AppJson
         return faults.Any ? new(null, faults.Told, faults.TypesAreWrong) : new(spec, [], false);
     }
 
-    private static AppId? Id(JsonFields fields, AppId? fromUrl)
+    private static AppId? Id(JsonFields fields, AppId? fromUrl, GroupId? within)
     {
         if (fields.String("id") is not { } text)
         {
             if (fromUrl is null && !fields.Has("id")) fields.Violations.WrongType("/id", "error.path.missing", "must be given, such as \"id\": \"/mongo\"");
             return null;
         }
-        var (id, fault) = AppIds.Parse(text);
+        var (id, fault) = AppIds.Parse(within is { } group ? GroupIds.Whole(text, group) : text);
         if (fault is not null) fields.Violations.Rule("/id", fault);
+        else if (within is { } parent && GroupId.ParentOf(id!.Value.Value) != parent) fields.Violations.Rule("/id", GroupIds.NotChild(parent));
         else if (fromUrl is not null && id != fromUrl) fields.Violations.Rule("/id", $"names {id} while the URL names {fromUrl}; leave it out or make them equal");
         return id;
     }
@@ -75,18 +77,19 @@ public static class AppJson
                 Seconds(fields, "maxLaunchDelaySeconds") ?? basis.Backoff.Max),
             AcceptedRoles = fields.Strings("acceptedResourceRoles") ?? basis.AcceptedRoles,
             Role = fields.String("role") ?? basis.Role,
-            Dependencies = Dependencies(fields) ?? basis.Dependencies,
+            Dependencies = Dependencies(fields, basis.Id) ?? basis.Dependencies,
         };
     }
 
-    private static EquatableList<AppId>? Dependencies(JsonFields fields)
+    /// <summary>A name alone means a neighbour; one that begins with dots is taken from the app's own path, as Marathon does.</summary>
+    private static EquatableList<AppId>? Dependencies(JsonFields fields, AppId app)
     {
         if (fields.Array("dependencies") is not { } items) return null;
         var ids = new List<AppId>(items.Count);
         foreach (var (value, path) in items)
         {
             if (JsonFields.StringOf(value, path, fields.Violations) is not { } text) continue;
-            var (id, fault) = AppIds.Parse(text);
+            var (id, fault) = AppIds.Parse(text.StartsWith('.') ? GroupIds.Whole(text, new GroupId(app.Value)) : GroupIds.Whole(text, GroupId.ParentOf(app.Value)));
             if (id is { } known) ids.Add(known);
             else fields.Violations.Rule(path, fault!);
         }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Drover.Core;
 using Drover.Core.Apps;
 using Drover.Core.State;
 
@@ -17,7 +18,7 @@ public static class DeploymentViews
         json.WriteEndArray();
         json.WriteStartArray("affectedPods");
         json.WriteEndArray();
-        Steps(json, deployment);
+        Steps(json, deployment.Steps);
         Actions(json, "currentActions", deployment.CurrentStep < deployment.Steps.Count ? deployment.Steps[deployment.CurrentStep] : new([]), state);
         json.WriteNumber("currentStep", Math.Min(deployment.CurrentStep + 1, deployment.Steps.Count));
         json.WriteNumber("totalSteps", deployment.Steps.Count);
@@ -30,7 +31,7 @@ public static class DeploymentViews
     {
         json.WriteStartObject("plan");
         json.WriteString("id", deployment.Id.Value);
-        Steps(json, deployment);
+        Steps(json, deployment.Steps);
         json.WriteString("version", AppJsonOut.Timestamp(deployment.Version));
         json.WriteEndObject();
     }
@@ -49,10 +50,10 @@ public static class DeploymentViews
         json.WriteEndArray();
     }
 
-    private static void Steps(Utf8JsonWriter json, Deployment deployment)
+    public static void Steps(Utf8JsonWriter json, EquatableList<DeploymentStep> steps)
     {
         json.WriteStartArray("steps");
-        foreach (var step in deployment.Steps)
+        foreach (var step in steps)
         {
             json.WriteStartObject();
             Actions(json, "actions", step, readinessIn: null);

@@ -19,8 +19,11 @@ public static class MarathonSetup
 /// <summary>Finds what a path of the Marathon surface means.</summary>
 public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, EventRing ring, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<MarathonRoutes> log)
 {
-    public const string There = "/v2/apps, /v2/apps/{id}, /v2/apps/{id}/restart, /v2/apps/{id}/tasks, /v2/apps/{id}/tasks/{task}, /v2/tasks, /v2/tasks/delete, /v2/deployments, /v2/deployments/{id}, /v2/queue, /v2/info, /v2/events, /ping, /api/v1";
+    public const string There = "/v2/apps, /v2/apps/{id}, /v2/apps/{id}/restart, /v2/apps/{id}/tasks, /v2/apps/{id}/tasks/{task}, /v2/apps/{id}/versions, /v2/groups, /v2/groups/{id}, /v2/groups/{id}/apps, /v2/groups/{id}/versions, /v2/tasks, /v2/tasks/delete, /v2/deployments, /v2/deployments/{id}, /v2/queue, /v2/info, /v2/events, /ping, /api/v1";
     private readonly AppEndpoints _apps = new(cluster, commands, time);
+    private readonly AppArrayEndpoints _arrays = new(cluster, commands, time);
+    private readonly VersionEndpoints _versions = new(cluster);
+    private readonly GroupEndpoints _groups = new(cluster, commands, time);
     private readonly TaskEndpoints _tasks = new(cluster, commands, time);
     private readonly ClusterEndpoints _cluster = new(cluster, commands, time);
     private readonly MarathonEventStream _events = new(ring, time, lifetime);
@@ -57,7 +60,9 @@ public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, Even
 
     private Task<Answer> Route(HttpContext context, string[] path) => path switch
     {
-        ["v2", "apps"] => Methods(context, ("GET", _apps.List), ("POST", _apps.Create)),
+        ["v2", "apps"] => Methods(context, ("GET", _apps.List), ("POST", _apps.Create), ("PUT", _arrays.Put), ("PATCH", _arrays.Patch)),
+        ["v2", "apps", .. var id, "versions"] when id.Length > 0 => WithApp(id, app => Methods(context, ("GET", _ => _versions.List(app)))),
+        ["v2", "apps", .. var id, "versions", var version] when id.Length > 0 => WithApp(id, app => Methods(context, ("GET", _ => _versions.Show(app, version)))),
         ["v2", "apps", .. var id, "restart"] when id.Length > 0 => WithApp(id, app => Methods(context, ("POST", c => _apps.Restart(c, app)))),
         ["v2", "apps", .. var group, "*", "tasks"] => Methods(context, ("GET", c => _tasks.OfGroup(c, group))),
         ["v2", "apps", .. var id, "tasks"] when id.Length > 0 => WithApp(id, app => Methods(context, ("GET", c => _tasks.OfApp(c, app)), ("DELETE", c => _tasks.KillOfApp(c, app)))),
@@ -66,6 +71,11 @@ public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, Even
         ["v2", "apps", .. var id] when HttpMethods.IsPut(context.Request.Method) && AppIds.Parse(Path(id)).Fault is { } fault =>
             Task.FromResult(Marathon.Answer.Faults(types: false, [new("/id", [$"'{Path(id)}' is no id of an app: {fault}"])])),
         ["v2", "apps", .. var id] => WithApp(id, app => Methods(context, ("GET", c => _apps.Show(c, app)), ("PUT", c => _apps.Put(c, app)), ("PATCH", c => _apps.Patch(c, app)), ("DELETE", c => _apps.Delete(c, app)))),
+        ["v2", "groups", .. var id, "versions"] => WithGroup(id, group => Methods(context, ("GET", _ => _groups.Versions(group)))),
+        ["v2", "groups", .. var id, "versions", var version] => WithGroup(id, group => Methods(context, ("GET", _ => _groups.Version(group, version)))),
+        ["v2", "groups", .. var id, "apps"] => WithGroup(id, group => Methods(context, ("GET", c => _groups.Apps(c, group)))),
+        ["v2", "groups", .. var id] => WithGroup(id, group => Methods(context, ("GET", c => _groups.Show(c, group)), ("POST", c => _groups.Create(c, group)),
+            ("PUT", c => _groups.Put(c, group)), ("PATCH", c => _groups.Patch(c, group)), ("DELETE", c => _groups.Delete(c, group)))),
         ["v2", "tasks"] => Methods(context, ("GET", _tasks.List)),
         ["v2", "tasks", "delete"] => Methods(context, ("POST", _tasks.KillMany)),
         ["v2", "deployments"] => Methods(context, ("GET", _cluster.Deployments)),
@@ -85,6 +95,12 @@ public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, Even
         var text = Path(segments);
         var (id, fault) = AppIds.Parse(text);
         return id is { } known ? then(known) : Task.FromResult(Marathon.Answer.Message(404, $"App '{text}' does not exist; an id {fault}"));
+    }
+
+    private static Task<Answer> WithGroup(string[] segments, Func<GroupId, Task<Answer>> then)
+    {
+        var (id, fault) = GroupIds.Parse(Path(segments));
+        return id is { } known ? then(known) : Task.FromResult(Marathon.Answer.Message(404, $"Group '{Path(segments)}' does not exist; an id {fault}"));
     }
 
     private static Task<Answer> Methods(HttpContext context, params (string Method, Func<HttpContext, Task<Answer>> Do)[] known)

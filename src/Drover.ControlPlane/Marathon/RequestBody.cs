@@ -17,7 +17,8 @@ public static class RequestBody
         public void Dispose() => Json?.Dispose();
     }
 
-    public static async Task<Reading> Read(HttpContext context)
+    /// <param name="wanted">What the body must be: an object, or a list.</param>
+    public static async Task<Reading> Read(HttpContext context, JsonValueKind wanted = JsonValueKind.Object)
     {
         var limit = context.Features.Get<IHttpMaxRequestBodySizeFeature>();
         if (limit is { IsReadOnly: false }) limit.MaxRequestBodySize = MaxBytes;
@@ -36,23 +37,24 @@ public static class RequestBody
         {
             return fault.StatusCode == StatusCodes.Status413PayloadTooLarge ? TooLarge() : new(null, BodyFault.Broken, fault.Message);
         }
-        return Parse(bytes.GetBuffer().AsMemory(0, (int)bytes.Length));
+        return Parse(bytes.GetBuffer().AsMemory(0, (int)bytes.Length), wanted);
     }
 
-    private static Reading Parse(ReadOnlyMemory<byte> bytes)
+    private static Reading Parse(ReadOnlyMemory<byte> bytes, JsonValueKind wanted)
     {
         if (bytes.Span.StartsWith(Encoding.UTF8.Preamble)) bytes = bytes[Encoding.UTF8.Preamble.Length..];
         try
         {
             var json = JsonDocument.Parse(Strict.GetString(bytes.Span));
-            if (json.RootElement.ValueKind == JsonValueKind.Object) return new(json, null, "");
+            if (json.RootElement.ValueKind == wanted) return new(json, null, "");
             var described = JsonFields.Described(json.RootElement);
             json.Dispose();
-            return new(null, BodyFault.NotAnObject, $"the body must be a JSON object, such as {{\"id\": \"mongo\", …}}; it was {described}");
+            var example = wanted == JsonValueKind.Array ? "list, such as [{\"id\": \"mongo\", …}]" : "object, such as {\"id\": \"mongo\", …}";
+            return new(null, BodyFault.NotAnObject, $"the body must be a JSON {example}; it was {described}");
         }
         catch (JsonException fault)
         {
-            return new(null, BodyFault.Broken, bytes.IsEmpty ? "the body is empty; send a JSON object" : Place(fault));
+            return new(null, BodyFault.Broken, bytes.IsEmpty ? "the body is empty; send JSON" : Place(fault));
         }
         catch (DecoderFallbackException)
         {

@@ -29,7 +29,7 @@ public static class GroupTree
         Children(group, PathIndex.Under(state.Paths.Apps, group), deep: true).Concat(Children(group, PathIndex.Under(state.Paths.Groups, group), deep: false)).Distinct().Order();
 
     /// <param name="deep">The paths are of apps: one right in the group is no group.</param>
-    internal static IEnumerable<GroupId> Children(GroupId group, IEnumerable<string> paths, bool deep)
+    public static IEnumerable<GroupId> Children(GroupId group, IEnumerable<string> paths, bool deep)
     {
         foreach (var path in paths)
         {

@@ -171,7 +171,7 @@ public sealed class MarathonHttpTests
         var (status, _, whole) = await doors.Send("PUT", "/v2/apps//shop/db", """{"container":{"docker":{"image":"postgres"}}}""");
         Assert.Equal((201, "/v2/apps/shop/db"), (status, whole.Headers.Location!.ToString()));
         Assert.Single((await doors.Send("GET", "/v2/apps/shop/*")).Body.GetProperty("*").EnumerateArray());
-        Assert.Equal(422, (await doors.Send("PUT", "/v2/apps/shop/db", """{"version":"2015-09-25T15:13:48.343Z"}""")).Status);
+        Assert.Equal(404, (await doors.Send("PUT", "/v2/apps/shop/db", """{"version":"2015-09-25T15:13:48.343Z"}""")).Status);
         Assert.Equal(422, (await doors.Send("PUT", "/v2/apps/shop/db", """{"id":"/other"}""")).Status);
     }
 
@@ -202,10 +202,10 @@ public sealed class MarathonHttpTests
     }
 
     [Theory]
-    [InlineData("GET", "/v2/groups", 404)]
+    [InlineData("GET", "/v2/groups/none", 404)]
     [InlineData("GET", "/nowhere", 404)]
     [InlineData("GET", "/v2/apps/Not_An_Id", 404)]
-    [InlineData("PATCH", "/v2/apps", 405)]
+    [InlineData("DELETE", "/v2/apps", 405)]
     [InlineData("POST", "/v2/info", 405)]
     [InlineData("DELETE", "/v2/deployments/none", 404)]
     [InlineData("GET", "/v2/deployments/none", 404)]
