@@ -17,7 +17,7 @@ internal sealed class GroupEndpoints(ICluster cluster, IAppCommands commands, Ti
         if (!GroupTree.Exists(state, group)) return Task.FromResult(Answer.NoGroup(group));
         var asked = context.Request.Query["embed"];
         var embeds = GroupEmbeds.From(asked!);
-        var ofApps = Embeds.From(asked);
+        var ofApps = Embeds.From(asked, time.GetUtcNow());
         return Task.FromResult(new Answer(200, MarathonJson.Text(json => GroupViews.Group(json, state, group, embeds, (writer, app) =>
         {
             if (embeds.Whole) GroupViews.Definition(writer, app);
@@ -29,7 +29,7 @@ internal sealed class GroupEndpoints(ICluster cluster, IAppCommands commands, Ti
     {
         var state = cluster.Current;
         if (!GroupTree.Exists(state, group)) return Task.FromResult(Answer.NoGroup(group));
-        var embeds = Embeds.From(context.Request.Query["embed"]);
+        var embeds = Embeds.From(context.Request.Query["embed"], time.GetUtcNow());
         return Task.FromResult(new Answer(200, MarathonJson.Text(json =>
         {
             json.WriteStartArray();
