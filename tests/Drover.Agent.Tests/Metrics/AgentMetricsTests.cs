@@ -4,6 +4,7 @@ using Drover.Agent.Reconcile;
 using Drover.Agent.Tests.Transfers;
 using Drover.Contracts.Agent;
 using Drover.Contracts.Metrics;
+using Drover.Testing;
 using Drover.Testing.Agents;
 using Drover.Testing.Metrics;
 using Microsoft.Extensions.DependencyInjection;
@@ -89,6 +90,9 @@ public sealed class AgentMetricsTests
     {
         await using var pair = await TransferPair.Open();
         var outcome = await pair.Send(pair.Round("s1"));
+        // The sender is done first: the receiver counts when it has heard so.
+        using var limit = new CancellationTokenSource(TestCluster.Patience);
+        while (pair.Metrics.Value("drover_agent_received_transfers_total") == 0 && !limit.IsCancellationRequested) await Task.Yield();
         Assert.Equal((1, outcome.Bytes, 0), (pair.Metrics.Value("drover_agent_received_transfers_total"), pair.Metrics.Value("drover_agent_received_bytes_total"), pair.Metrics.Value("drover_agent_refused_transfers_total")));
         await Assert.ThrowsAsync<Agent.Transfers.RoundFailed>(() => pair.Send(pair.Round("s2", ticket: pair.Ticket("other"))));
         Assert.Equal(1, pair.Metrics.Value("drover_agent_refused_transfers_total"));
