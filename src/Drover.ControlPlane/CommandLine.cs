@@ -21,6 +21,9 @@ public sealed record ControlPlaneOptions(string Data, IPEndPoint Http, IPEndPoin
     public bool UsesHttps => Https || (!AllowPlainHttp && !IPAddress.IsLoopback(Http.Address));
     public bool NeedsToken => RequireToken || (!AllowPlainHttp && !IPAddress.IsLoopback(Http.Address));
 
+    /// <summary>Marathon's API writes the fields that clients of 2015 read beside those of 1.5 and later.</summary>
+    public bool Marathon2015Fields { get; init; }
+
     /// <summary>For how long a node may write without hearing from the control plane.</summary>
     public TimeSpan Lease { get; init; } = LeaseTerms.Default.Length;
 }
@@ -34,9 +37,10 @@ public abstract record CommandLine
             makes the cluster's authority and one admin token, printed once; --name: what else people reach it by;
             --new-admin: another admin token, for when all are lost (the control plane must not run)
         drover-control --data DIR [--http 127.0.0.1:8080] [--agents 127.0.0.1:4524] [--https] [--require-token] [--allow-plain-http]
-                       [--certificate-hours 72] [--name drover] [--lease 60]
+                       [--certificate-hours 72] [--name drover] [--lease 60] [--marathon-2015-fields]
             runs the control plane; beyond loopback the API speaks HTTPS and asks for a token;
-            a node that has not heard from it for --lease seconds stops containers with volumes
+            a node that has not heard from it for --lease seconds stops containers with volumes;
+            --marathon-2015-fields: apps under /v2 also with ports, uris, docker.network and what else clients of 2015 read
         """;
 
     private CommandLine() { }
@@ -52,7 +56,7 @@ public abstract record CommandLine
     {
         if (args.Any(a => a is "--help" or "-h" or "help")) return new Help();
         var init = args is ["init", ..];
-        string[] known = init ? ["--data", "--name", "--new-admin"] : ["--data", "--http", "--agents", "--name", "--https", "--require-token", "--allow-plain-http", "--certificate-hours", "--lease"];
+        string[] known = init ? ["--data", "--name", "--new-admin"] : ["--data", "--http", "--agents", "--name", "--https", "--require-token", "--allow-plain-http", "--certificate-hours", "--lease", "--marathon-2015-fields"];
         var given = new Dictionary<string, string>(StringComparer.Ordinal);
         for (var i = init ? 1 : 0; i < args.Count; i++)
         {
@@ -68,7 +72,7 @@ public abstract record CommandLine
         return init ? ParseInit(given) : ParseServe(given);
     }
 
-    private static readonly string[] Flags = ["--allow-plain-http", "--https", "--require-token", "--new-admin"];
+    private static readonly string[] Flags = ["--allow-plain-http", "--https", "--require-token", "--new-admin", "--marathon-2015-fields"];
 
     private static CommandLine ParseServe(Dictionary<string, string> given)
     {
@@ -86,7 +90,7 @@ public abstract record CommandLine
         return new Serve(new ControlPlaneOptions(given["--data"], http, agents, plain, given.GetValueOrDefault("--name", "drover"))
         {
             Https = https, RequireToken = given.ContainsKey("--require-token"), CertificateLife = TimeSpan.FromHours(hours),
-            Lease = TimeSpan.FromSeconds(lease),
+            Lease = TimeSpan.FromSeconds(lease), Marathon2015Fields = given.ContainsKey("--marathon-2015-fields"),
         });
     }
 

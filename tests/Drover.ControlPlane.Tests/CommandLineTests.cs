@@ -81,4 +81,11 @@ public sealed class CommandLineTests
         Assert.All(files, f => Assert.False(f.Source.ReloadOnChange, f.Source.Path));
         Assert.Equal(AppContext.BaseDirectory.TrimEnd('/'), app.Environment.ContentRootPath.TrimEnd('/'));
     }
+
+    [Fact]
+    public void Fields_of_2015_are_written_when_asked_for()
+    {
+        Assert.False(Assert.IsType<CommandLine.Serve>(CommandLine.Parse(["--data", "/d"])).Options.Marathon2015Fields);
+        Assert.True(Assert.IsType<CommandLine.Serve>(CommandLine.Parse(["--data", "/d", "--marathon-2015-fields"])).Options.Marathon2015Fields);
+    }
 }

@@ -23,9 +23,9 @@ public static class Samples
         Id = new("/shop/db"), Command = "run", Args = ["a", "b"], Cpus = 0.5, MemoryMiB = 256, DiskMiB = 10, Gpus = 1, Instances = 3,
         Container = new ContainerSpec
         {
-            Image = "mongo", Network = ContainerNetwork.Host, ForcePull = true, Privileged = true,
+            Image = "mongo", Network = ContainerNetwork.Host, NetworkName = "weave", ForcePull = true, Privileged = true,
             PortMappings = [new(27017, 31001, 10001, "tcp", "db", [new("vip", "1")])],
-            Volumes = [new VolumeMount(new("mongodata"), "/data/db", true, VolumeNaming.External, 1.5) { Driver = "flocker" }, new HostMount("/etc/ssl", "/ssl", true)],
+            Volumes = [new VolumeMount(new("mongodata"), "/data/db", true, VolumeNaming.External, 1.5) { Driver = "flocker", Options = [new("dvdi/driver", "flocker")], Persistent = new("data", "mount", 512, 1024, true) }, new HostMount("/etc/ssl", "/ssl", true)],
             Parameters = [new("hostname", "db")],
             Overlay = new(new("weave"), "10.255.0.10/24"),
         },
@@ -38,7 +38,7 @@ public static class Samples
         ReadinessChecks = [new("warm", HealthProtocol.Https, "/ready", "http", TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2), [200, 204], true)],
         Backoff = new(TimeSpan.FromSeconds(2), 1.5, TimeSpan.FromSeconds(60)), Upgrade = new(0.5, 0.25), KillSelection = KillSelection.OldestFirst,
         Unreachable = new(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2)), KillGrace = TimeSpan.FromSeconds(7), Dependencies = [new("/a")],
-        User = "mongodb", Executor = "x", AcceptedRoles = ["r"], Role = "prod",
+        User = "mongodb", Executor = "x", Tty = true, Limits = new(2, ResourceLimits.Unlimited), Residency = new(TimeSpan.FromSeconds(60), "WAIT_FOREVER"), AcceptedRoles = ["r"], Role = "prod",
     };
 
     public static readonly App App = new(Spec, Moment, Moment.AddSeconds(1), Moment.AddSeconds(2))

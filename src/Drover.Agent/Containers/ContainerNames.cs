@@ -43,6 +43,7 @@ public static class OrderHash
         var spec = instance.Container;
         Add(text, "task", instance.TaskId, spec.Image, spec.Command, spec.User, spec.Network, order.CgroupParent, ContainerEpochs.Format(instance.Volumes));
         Add(text, "limits", spec.Cpus.ToString("R", CultureInfo.InvariantCulture), spec.MemoryMib.ToString("R", CultureInfo.InvariantCulture), spec.Privileged ? "privileged" : "");
+        if (spec.CpuLimit != 0 || spec.MemoryLimitMib != 0) Add(text, "most", spec.CpuLimit.ToString("R", CultureInfo.InvariantCulture), spec.MemoryLimitMib.ToString("R", CultureInfo.InvariantCulture));
         Add(text, "args", [.. spec.Args]);
         Add(text, "env", [.. spec.Env.OrderBy(e => e.Key, StringComparer.Ordinal).SelectMany(e => new[] { e.Key, e.Value })]);
         Add(text, "labels", [.. spec.Labels.OrderBy(e => e.Key, StringComparer.Ordinal).SelectMany(e => new[] { e.Key, e.Value })]);

@@ -54,11 +54,14 @@ public static class DesiredContainer
             Cpus = spec.Cpus,
             MemoryMib = spec.MemoryMiB,
             User = spec.User ?? "",
+            CpuLimit = spec.Limits?.Cpus ?? 0,
+            MemoryLimitMib = spec.Limits?.MemoryMiB ?? 0,
             Network = "bridge",
         };
         container.Args.AddRange(spec.Args);
         foreach (var (name, value) in TaskEnvironment.Of(instance, incarnation, state.Nodes.TryGetValue(node, out var host) ? host.Hostname : node.Value)) container.Env[name] = value;
         foreach (var label in spec.Labels) container.Labels[label.Name] = label.Value;
+        if (spec.Tty) container.Parameters.Add(new Wire.DockerParameter { Key = "tty", Value = "true" });
         if (spec.Container is not { } image) return container;
         container.Image = image.Image;
         container.ForcePull = image.ForcePull;

@@ -16,6 +16,7 @@ public static class TaskEnvironment
         Context(env, instance, instance.Id.Task(incarnation).Value);
         env["HOST"] = host;
         Ports(env, instance);
+        if (instance.Spec.Volumes.Any(v => v.Persistent is { Linked: false })) env["MESOS_SANDBOX"] = Marathon.PersistentJson.Sandbox;
         foreach (var own in instance.Spec.Env) env[own.Name] = own.Value;
         return env;
     }

@@ -37,6 +37,7 @@ public static class AppJson
             Constraints = ConstraintJson.Read(fields) ?? spec.Constraints,
         };
         spec = ContainerJson.Read(fields, spec);
+        spec = NeighbourJson.Read(fields, spec);
         spec = spec with { HealthChecks = HealthJson.Read(fields, spec) ?? spec.HealthChecks, ReadinessChecks = ReadinessJson.Read(fields, spec) ?? spec.ReadinessChecks };
         spec = Strategies(fields, spec, isNew: start is null);
         AppRules.Check(fields, spec);
@@ -69,6 +70,8 @@ public static class AppJson
             Gpus = Amount(fields, "gpus", 0) ?? basis.Gpus,
             Instances = Whole(fields, "instances", 0, MaxInstances) ?? basis.Instances,
             Executor = fields.String("executor") ?? basis.Executor,
+            Tty = fields.Boolean("tty") ?? basis.Tty,
+            Limits = Limits(fields) ?? basis.Limits,
             User = fields.String("user") ?? basis.User,
             RequirePorts = fields.Boolean("requirePorts") ?? basis.RequirePorts,
             KillSelection = selection switch { "OLDEST_FIRST" => KillSelection.OldestFirst, "YOUNGEST_FIRST" => KillSelection.YoungestFirst, _ => basis.KillSelection },
@@ -114,8 +117,35 @@ public static class AppJson
         var single = basis.Labels.Any(l => l is { Name: "MARATHON_SINGLE_INSTANCE_APP", Value: "true" });
         var upgrade = !isNew ? basis.Upgrade : single ? new(0, 0) : pinned ? new(0.5, 0) : basis.Upgrade;
         if (fields.Object("upgradeStrategy") is { } given)
-            upgrade = new(Fraction(given, "minimumHealthCapacity") ?? 1, Fraction(given, "maximumOverCapacity") ?? 1);
-        return basis with { Upgrade = upgrade, Unreachable = Unreachable(fields, isNew && pinned ? null : basis.Unreachable) };
+        {
+            var usual = single || pinned ? upgrade : new(1, 1);
+            upgrade = new(Fraction(given, "minimumHealthCapacity") ?? usual.MinimumHealthCapacity, Fraction(given, "maximumOverCapacity") ?? usual.MaximumOverCapacity);
+        }
+        return basis with { Residency = Residence(fields, basis), Upgrade = upgrade, Unreachable = Unreachable(fields, isNew && pinned ? null : basis.Unreachable) };
+    }
+
+    private static ResourceLimits? Limits(JsonFields fields)
+    {
+        if (fields.Object("resourceLimits") is not { } given) return null;
+        return new(Limit(given, "cpus"), Limit(given, "mem"));
+
+        static double? Limit(JsonFields given, string name) =>
+            given.Has(name) && given.Element.GetProperty(name) is { ValueKind: JsonValueKind.String } text && JsonFields.TextOf(text) == "unlimited" ? ResourceLimits.Unlimited : Amount(given, name, 0);
+    }
+
+    /// <summary>Once it said whether an app waits for ever for its lost node; it has had no effect since 1.9.</summary>
+    private static Residency? Residence(JsonFields fields, AppSpec basis)
+    {
+        if (!basis.Volumes.Any(v => v.Persistent is not null))
+        {
+            if (fields.Object("residency") is not null) fields.Violations.Rule("/residency", "must be given together with a persistent volume only; take it out");
+            return null;
+        }
+        var usual = basis.Residency ?? new(TimeSpan.FromSeconds(3600), "WAIT_FOREVER");
+        if (fields.Object("residency") is not { } given) return usual;
+        var loss = given.String("taskLostBehavior") ?? usual.OnLoss;
+        if (loss is not ("WAIT_FOREVER" or "RELAUNCH_AFTER_TIMEOUT")) given.Violations.Rule(given.At("taskLostBehavior"), "must be WAIT_FOREVER or RELAUNCH_AFTER_TIMEOUT");
+        return new(Seconds(given, "relaunchEscalationTimeoutSeconds") ?? usual.Escalation, loss);
     }
 
     private static UnreachableStrategy? Unreachable(JsonFields fields, UnreachableStrategy? basis)
@@ -149,8 +179,7 @@ public static class AppJson
         ("storeUrls", "artifacts are not stored; build them into the image or keep them in a volume"),
         ("secrets", "secrets are not kept here; give values in env"),
         ("check", "checks are not run; use healthChecks"),
-        ("ipAddress", "addresses of one's own are asked for by env WEAVE_CIDR, such as 10.255.0.10/24; take ipAddress out"),
-        ("resourceLimits", "cpus and mem are the limits; take resourceLimits out"),
+        ("executorResources", "no executor runs beside the container; take executorResources out"),
     ];
 
     internal static double? Amount(JsonFields fields, string name, double least)

@@ -35,19 +35,43 @@ public static class AppJsonOut
         Map(json, "labels", spec.Labels.Select(l => (l.Name, l.Value)));
         json.WriteNumber("maxLaunchDelaySeconds", spec.Backoff.Max.TotalSeconds);
         json.WriteNumber("mem", spec.MemoryMiB);
-        Networks(json, spec.Container?.Network ?? ContainerNetwork.Host);
+        Networks(json, spec.Container);
         if (spec.Container?.Network != ContainerNetwork.Bridge) PortDefinitions(json, spec.Ports);
         ReadinessJson.Write(json, spec.ReadinessChecks);
         json.WriteBoolean("requirePorts", spec.RequirePorts);
+        if (spec.Residency is { } residency) Residence(json, residency);
+        if (spec.Limits is { } limits) Limits(json, limits);
         json.WriteString("role", spec.Role);
         if (spec.KillGrace is { } grace) json.WriteNumber("taskKillGracePeriodSeconds", grace.TotalSeconds);
+        if (spec.Tty) json.WriteBoolean("tty", true);
         Unreachable(json, spec.Unreachable);
         json.WriteStartObject("upgradeStrategy");
         json.WriteNumber("maximumOverCapacity", spec.Upgrade.MaximumOverCapacity);
         json.WriteNumber("minimumHealthCapacity", spec.Upgrade.MinimumHealthCapacity);
         json.WriteEndObject();
         if (spec.User is { } user) json.WriteString("user", user);
+        NeighbourJson.Write(json, spec);
+        Dialect2015.Fields(json, spec);
         if (known is not null) Version(json, known);
+    }
+
+    private static void Residence(Utf8JsonWriter json, Residency residency)
+    {
+        json.WriteStartObject("residency");
+        json.WriteNumber("relaunchEscalationTimeoutSeconds", residency.Escalation.TotalSeconds);
+        json.WriteString("taskLostBehavior", residency.OnLoss);
+        json.WriteEndObject();
+    }
+
+    private static void Limits(Utf8JsonWriter json, ResourceLimits limits)
+    {
+        json.WriteStartObject("resourceLimits");
+        foreach (var (name, limit) in ((string, double?)[])[("cpus", limits.Cpus), ("mem", limits.MemoryMiB)])
+        {
+            if (limit == ResourceLimits.Unlimited) json.WriteString(name, "unlimited");
+            else if (limit is { } amount) json.WriteNumber(name, amount);
+        }
+        json.WriteEndObject();
     }
 
     private static void Version(Utf8JsonWriter json, App known)
@@ -73,6 +97,7 @@ public static class AppJsonOut
         foreach (var volume in named) Parameter(json, "volume", $"{volume.Name}:{volume.ContainerPath}{(volume.ReadOnly ? ":ro" : "")}");
         json.WriteEndArray();
         json.WriteBoolean("privileged", container.Privileged);
+        Dialect2015.Docker(json, container);
         json.WriteEndObject();
         json.WriteStartArray("volumes");
         foreach (var mount in container.Volumes) Volume(json, mount);
@@ -92,6 +117,11 @@ public static class AppJsonOut
     private static void Volume(Utf8JsonWriter json, Mount mount)
     {
         if (mount is VolumeMount { Naming: VolumeNaming.DockerParameter }) return;
+        if (mount is VolumeMount { Persistent: { } persistent })
+        {
+            Persistent(json, mount, persistent);
+            return;
+        }
         json.WriteStartObject();
         json.WriteString("containerPath", mount.ContainerPath);
         if (mount is HostMount host) json.WriteString("hostPath", host.HostPath);
@@ -101,18 +131,38 @@ public static class AppJsonOut
         json.WriteEndObject();
     }
 
-    private static void External(Utf8JsonWriter json, VolumeMount volume)
+    private static void Persistent(Utf8JsonWriter json, Mount mount, PersistentAsk asked)
     {
-        json.WriteStartObject("external");
-        var own = volume.Driver is null or "drover";
-        json.WriteString("name", volume.Name.Value);
-        json.WriteString("provider", own ? "drover" : "dvdi");
-        if (volume.SizeGiB is { } size) json.WriteNumber("size", size);
-        if (!own) Map(json, "options", [("dvdi/driver", volume.Driver!)]);
+        json.WriteStartObject();
+        json.WriteString("containerPath", asked.Path);
+        json.WriteString("mode", "RW");
+        json.WriteStartObject("persistent");
+        if (asked.MostMiB is { } most) json.WriteNumber("maxSize", most);
+        json.WriteNumber("size", asked.SizeMiB);
+        json.WriteString("type", asked.Kind);
+        json.WriteEndObject();
+        json.WriteEndObject();
+        if (!asked.Linked) return;
+        json.WriteStartObject();
+        json.WriteString("containerPath", mount.ContainerPath);
+        json.WriteString("hostPath", asked.Path);
+        json.WriteString("mode", mount.ReadOnly ? "RO" : "RW");
         json.WriteEndObject();
     }
 
-    private static void PortMappings(Utf8JsonWriter json, EquatableList<PortMapping> mappings)
+    private static void External(Utf8JsonWriter json, VolumeMount volume)
+    {
+        json.WriteStartObject("external");
+        var own = volume.Driver is null or "drover" && !volume.Options.Items.Any(o => o.Key == VolumeJson.DriverOption);
+        json.WriteString("name", volume.Name.Value);
+        json.WriteString("provider", own ? "drover" : "dvdi");
+        if (volume.SizeGiB is { } size) json.WriteNumber("size", size);
+        if (volume.Options.Count > 0) Map(json, "options", volume.Options.Select(o => (o.Key, o.Value)));
+        else if (!own) Map(json, "options", [(VolumeJson.DriverOption, volume.Driver!)]);
+        json.WriteEndObject();
+    }
+
+    internal static void PortMappings(Utf8JsonWriter json, EquatableList<PortMapping> mappings)
     {
         json.WriteStartArray("portMappings");
         foreach (var mapping in mappings)
@@ -144,11 +194,12 @@ public static class AppJsonOut
         json.WriteEndArray();
     }
 
-    private static void Networks(Utf8JsonWriter json, ContainerNetwork network)
+    private static void Networks(Utf8JsonWriter json, ContainerSpec? container)
     {
         json.WriteStartArray("networks");
         json.WriteStartObject();
-        json.WriteString("mode", network switch { ContainerNetwork.Bridge => "container/bridge", ContainerNetwork.Host => "host", _ => "none" });
+        json.WriteString("mode", container switch { { NetworkName: not null } => "container", { Network: ContainerNetwork.Bridge } => "container/bridge", { Network: ContainerNetwork.None } => "none", _ => "host" });
+        if (container?.NetworkName is { } name) json.WriteString("name", name);
         json.WriteEndObject();
         json.WriteEndArray();
     }
@@ -156,14 +207,16 @@ public static class AppJsonOut
     private static void Constraints(Utf8JsonWriter json, EquatableList<Constraint> constraints)
     {
         json.WriteStartArray("constraints");
-        foreach (var constraint in constraints)
-        {
-            json.WriteStartArray();
-            json.WriteStringValue(constraint.Field);
-            json.WriteStringValue(Name(constraint.Operator));
-            if (constraint.Value is { } value) json.WriteStringValue(value);
-            json.WriteEndArray();
-        }
+        foreach (var constraint in constraints) Constraint(json, constraint);
+        json.WriteEndArray();
+    }
+
+    internal static void Constraint(Utf8JsonWriter json, Constraint constraint)
+    {
+        json.WriteStartArray();
+        json.WriteStringValue(constraint.Field);
+        json.WriteStringValue(Name(constraint.Operator));
+        if (constraint.Value is { } value) json.WriteStringValue(value);
         json.WriteEndArray();
     }
 
@@ -222,7 +275,7 @@ public static class AppJsonOut
         json.WriteEndArray();
     }
 
-    private static void Map(Utf8JsonWriter json, string name, IEnumerable<(string Name, string Value)> values)
+    internal static void Map(Utf8JsonWriter json, string name, IEnumerable<(string Name, string Value)> values)
     {
         json.WriteStartObject(name);
         foreach (var (key, value) in values) json.WriteString(key, value);

@@ -10,6 +10,7 @@ public sealed record Embeds(DateTimeOffset Now)
 {
     public bool Tasks { get; init; }
     public bool LastTaskFailure { get; init; }
+    public bool Readiness { get; init; }
     public bool TaskStats { get; init; }
 
     private static readonly string[] Prefixes = ["group.apps.", "apps.", "app."];
@@ -22,7 +23,7 @@ public sealed record Embeds(DateTimeOffset Now)
         return new(now)
         {
             Tasks = failures || names.Contains("tasks"), LastTaskFailure = failures || names.Contains("lastTaskFailure"),
-            TaskStats = names.Contains("taskStats"),
+            Readiness = names.Contains("readiness"), TaskStats = names.Contains("taskStats"),
         };
     }
 
@@ -52,6 +53,7 @@ public static class AppViews
             foreach (var task in tasks) TaskViews.Task(json, state, task);
             json.WriteEndArray();
         }
+        if (embeds.Readiness) ReadinessJson.Results(json, Core.Apps.Readiness.ResultsOf(state, app));
         if (embeds.TaskStats) TaskStats.Write(json, app, tasks, embeds.Now);
         if (embeds.LastTaskFailure && app.LastTaskFailure is { } failure) Failure(json, app, failure);
         json.WriteEndObject();

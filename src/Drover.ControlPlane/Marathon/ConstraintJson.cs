@@ -26,7 +26,7 @@ public static partial class ConstraintJson
         return constraints.ToEquatableList();
     }
 
-    private static Constraint? One(JsonElement value, string path, Violations faults)
+    internal static Constraint? One(JsonElement value, string path, Violations faults)
     {
         if (value.ValueKind != JsonValueKind.Array)
         {

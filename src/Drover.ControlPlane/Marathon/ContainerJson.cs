@@ -11,29 +11,33 @@ public static class ContainerJson
     {
         var container = fields.Object("container");
         var docker = container?.Object("docker");
-        var network = NetworkOf(fields, docker) ?? basis.Container?.Network;
+        var asked = NetworkJson.Read(fields, docker);
+        var network = asked?.Mode ?? basis.Container?.Network;
+        var named = asked is null ? basis.Container?.NetworkName : asked.Name;
         var old2015 = docker is { } d && (d.Has("network") || d.Has("portMappings"));
-        var spec = container is { } given ? basis with { Container = Container(given, docker) } : basis;
+        var spec = container is { } given ? basis with { Container = Container(given, docker, basis.Id) } : basis;
         if (spec.Container is not { } read) return spec;
 
-        var mappings = container is null ? null : Mappings(container.Value, docker);
+        var mappings = (container is null ? null : Mappings(container.Value, docker)) ?? asked?.Discovery;
         var mode = network ?? (mappings is { Count: > 0 } ? ContainerNetwork.Bridge : ContainerNetwork.Host);
         if (mode != ContainerNetwork.Bridge && mappings is { Count: > 0 } && network is not null)
             fields.Violations.Rule("/container/portMappings", "must be empty in host mode; give portDefinitions, or networks [{\"mode\": \"container/bridge\"}]");
         if (mode == ContainerNetwork.Bridge)
         {
-            // From 1.5 on, no port mappings means one port of the node's range; 2015's form meant none.
-            var kept = container is null ? basis.Container!.PortMappings : old2015 ? [] : (EquatableList<PortMapping>)[new PortMapping(0, 0, 0, "tcp", "default", [])];
-            spec = spec with { Container = read with { Network = mode, PortMappings = WithServicePorts(mappings ?? kept, PortJson.ServicePorts(fields)) }, Ports = [] };
+            // From 1.5 on, no port mappings means one port of the node's range; 2015's form meant none. In a container network nothing is published by itself.
+            var kept = container is null ? basis.Container!.PortMappings : old2015 || named is not null ? [] : (EquatableList<PortMapping>)[new PortMapping(0, 0, 0, "tcp", "default", [])];
+            var all = WithServicePorts(mappings ?? kept, PortJson.ServicePorts(fields));
+            if (named is null) all = all.Select(m => m with { HostPort = m.HostPort ?? 0 }).ToEquatableList();
+            spec = spec with { Container = read with { Network = mode, NetworkName = named, PortMappings = all }, Ports = [], RequirePorts = false };
         }
         else
         {
-            spec = spec with { Container = read with { Network = mode, PortMappings = [] }, Ports = PortJson.Definitions(fields) ?? (basis.Ports.Count > 0 || mode == ContainerNetwork.None ? basis.Ports : [new PortDefinition(0, "tcp", "default", [])]) };
+            spec = spec with { Container = read with { Network = mode, NetworkName = null, PortMappings = [] }, Ports = PortJson.Definitions(fields) ?? (basis.Ports.Count > 0 || mode == ContainerNetwork.None ? basis.Ports : [new PortDefinition(0, "tcp", "default", [])]) };
         }
         return WithOverlay(fields, spec);
     }
 
-    private static ContainerSpec Container(JsonFields container, JsonFields? docker)
+    private static ContainerSpec Container(JsonFields container, JsonFields? docker, AppId app)
     {
         if (container.String("type") is { } type and not ("DOCKER" or "MESOS"))
             container.Violations.Rule(container.At("type"), $"must be DOCKER; it was '{type}'");
@@ -41,7 +45,7 @@ public static class ContainerJson
         if (string.IsNullOrWhiteSpace(image) || image.Any(char.IsWhiteSpace)) container.Violations.Rule(container.At("docker/image"), "must name the image to run, such as \"postgres:15\"");
         if (docker is { } given && !given.IsEmpty("credential")) given.Violations.Rule(given.At("credential"), "must not be given; log in on the nodes with docker login");
         if (docker is { } pulled && !pulled.IsEmpty("pullConfig")) pulled.Violations.Rule(pulled.At("pullConfig"), "must not be given; log in on the nodes with docker login");
-        var volumes = VolumeJson.Read(container);
+        var volumes = VolumeJson.Read(container, app);
         var (parameters, named) = docker is { } options ? VolumeJson.FromParameters(options) : ([], []);
         return new()
         {
@@ -57,7 +61,8 @@ public static class ContainerJson
     {
         var canonical = PortJson.Mappings(container);
         var old = docker is { } given ? PortJson.Mappings(given) : null;
-        if (canonical is { Count: > 0 } && old is { Count: > 0 })
+        // Both and the same is what this server writes for clients of 2015.
+        if (canonical is { Count: > 0 } && old is { Count: > 0 } && canonical != old)
             container.Violations.Rule(container.At("portMappings"), "must not be given together with docker.portMappings; keep one of them");
         return canonical ?? old;
     }
@@ -71,47 +76,15 @@ public static class ContainerJson
         return named.Concat(more).ToEquatableList();
     }
 
-    private static ContainerNetwork? NetworkOf(JsonFields fields, JsonFields? docker)
-    {
-        var canonical = Canonical(fields);
-        ContainerNetwork? old = docker?.String("network")?.ToUpperInvariant() switch
-        {
-            null or "" => null,
-            "BRIDGE" => ContainerNetwork.Bridge,
-            "HOST" => ContainerNetwork.Host,
-            "NONE" => ContainerNetwork.None,
-            _ => Refused(docker.Value, "network", "must be BRIDGE, HOST or NONE; an address on the overlay is asked for by env WEAVE_CIDR"),
-        };
-        if (canonical is not null && old is not null && canonical != old)
-            fields.Violations.Rule("/networks", "says something else than container.docker.network; keep one of them");
-        return canonical ?? old;
-    }
-
-    private static ContainerNetwork? Canonical(JsonFields fields)
-    {
-        if (fields.Objects("networks") is not { Count: > 0 } networks) return null;
-        if (networks.Count > 1) fields.Violations.Rule("/networks", $"holds {networks.Count} networks; give one, and env WEAVE_CIDR for an address on the overlay");
-        var first = networks[0];
-        return first.String("mode") switch
-        {
-            "container/bridge" => ContainerNetwork.Bridge,
-            "host" => ContainerNetwork.Host,
-            "none" => ContainerNetwork.None,
-            _ => Refused(first, "mode", "must be container/bridge or host; an address on the overlay is asked for by env WEAVE_CIDR, such as 10.255.0.10/24"),
-        };
-    }
-
-    private static ContainerNetwork? Refused(JsonFields fields, string name, string remedy)
-    {
-        fields.Violations.Rule(fields.At(name), remedy);
-        return null;
-    }
-
     private static AppSpec WithOverlay(JsonFields fields, AppSpec spec)
     {
         var asked = spec.Env.FirstOrDefault(e => e.Name == Addressing.Variable)?.Value;
-        if (asked is null) return spec with { Container = spec.Container! with { Overlay = null } };
         var at = $"/env/{Addressing.Variable}";
+        if (asked is null)
+        {
+            if (spec.Container!.NetworkName is { } named && named == Addressing.Weave.Value) fields.Violations.Rule(at, $"must be given for the container network '{named}': the address there, such as 10.255.0.10/24");
+            return spec with { Container = spec.Container! with { Overlay = null } };
+        }
         if (spec.Container!.Network == ContainerNetwork.Host) fields.Violations.Rule(at, "needs a network of the container's own; use container/bridge mode instead of host");
         if (!Addressing.TryParse(asked, out var overlay, out var problem)) fields.Violations.Rule(at, problem!);
         return spec with { Container = spec.Container with { Overlay = overlay } };

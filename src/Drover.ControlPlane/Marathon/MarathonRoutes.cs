@@ -17,7 +17,7 @@ public static class MarathonSetup
 }
 
 /// <summary>Finds what a path of the Marathon surface means.</summary>
-public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, EventRing ring, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<MarathonRoutes> log)
+public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, EventRing ring, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<MarathonRoutes> log, ControlPlaneOptions? settings = null)
 {
     public const string There = "/v2/apps, /v2/apps/{id}, /v2/apps/{id}/restart, /v2/apps/{id}/tasks, /v2/apps/{id}/tasks/{task}, /v2/apps/{id}/versions, /v2/groups, /v2/groups/{id}, /v2/groups/{id}/apps, /v2/groups/{id}/versions, /v2/tasks, /v2/tasks/delete, /v2/deployments, /v2/deployments/{id}, /v2/queue, /v2/info, /v2/events, /ping, /api/v1";
     private readonly AppEndpoints _apps = new(cluster, commands, time);
@@ -30,6 +30,7 @@ public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, Even
 
     public async Task Answer(HttpContext context)
     {
+        if (settings?.Marathon2015Fields == true) Dialect2015.Want();
         string[] path = [.. (context.Request.Path.Value ?? "").Replace("%2F", "/", StringComparison.OrdinalIgnoreCase).Split('/', StringSplitOptions.RemoveEmptyEntries)];
         if (path is ["v2", "events"] && HttpMethods.IsGet(context.Request.Method))
         {

@@ -17,7 +17,8 @@ public static partial class PortJson
     {
         if (container.Objects("portMappings") is not { } items) return null;
         var mappings = items.Take(MaxPorts).Select(item => new PortMapping(
-            Port(item, "containerPort") ?? 0, Port(item, "hostPort") ?? 0, Port(item, "servicePort") ?? 0, Protocol(item), Name(item), Labels(item))).ToEquatableList();
+            Port(item, "containerPort") ?? 0, Port(item, "hostPort"), Port(item, "servicePort") ?? 0, Protocol(item), Name(item), Labels(item))).ToEquatableList();
+        foreach (var item in items.Take(MaxPorts)) Networks(item);
         Bound(container, "portMappings", items.Count);
         var taken = new HashSet<(int, string)>();
         for (var i = 0; i < mappings.Count; i++)
@@ -38,6 +39,8 @@ public static partial class PortJson
             var definitions = items.Take(MaxPorts).Select(item => new PortDefinition(Port(item, "port") ?? 0, Protocol(item), Name(item), Labels(item))).ToEquatableList();
             UniquePorts(fields, "portDefinitions", definitions.Select(d => d.Port));
             UniqueNames(fields, "portDefinitions", definitions.Select(d => d.Name));
+            if (ServicePorts(fields) is { Count: > 0 } twice && twice != definitions.Select(d => d.Port).ToEquatableList())
+                fields.Violations.Rule("/ports", "must be the same as in portDefinitions where both are given; leave ports out");
             return definitions;
         }
         if (ServicePorts(fields) is not { } ports) return null;
@@ -60,6 +63,15 @@ public static partial class PortJson
             else fields.Violations.WrongType(path, "error.expected.jsnumber", $"must be a port number; it was {JsonFields.Described(value)}");
         }
         return ports.ToEquatableList();
+    }
+
+    /// <summary>One of `ipAddress.discovery.ports`: reached at the container's own address, not published on the node.</summary>
+    public static PortMapping Discovered(JsonFields port) => new(Port(port, "number") ?? 0, null, 0, Protocol(port), Name(port), Labels(port));
+
+    private static void Networks(JsonFields item)
+    {
+        if (item.Strings("networkNames") is { } names && names.Items.FirstOrDefault(n => n != Core.Networks.Addressing.Weave.Value) is { } other)
+            item.Violations.Rule(item.At("networkNames"), $"there is no container network '{other}'; leave networkNames out");
     }
 
     private static int? Port(JsonFields item, string name) => AppJson.Whole(item, name, 0, 65_535);

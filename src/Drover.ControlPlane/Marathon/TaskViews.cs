@@ -30,9 +30,9 @@ public static class TaskViews
         if (instance.Spec.HealthChecks.Count > 0) Health(json, instance);
         json.WriteString("host", Host(state, instance));
         json.WriteString("id", instance.Task.Value);
-        json.WriteStartArray("localVolumes");
-        json.WriteEndArray();
+        LocalVolumes(json, state, instance);
         Ports(json, instance);
+        if (instance.Node is { } at && state.Nodes.TryGetValue(at, out var machine)) Place(json, machine);
         json.WriteString("role", instance.Spec.Role);
         json.WriteStartArray("servicePorts");
         foreach (var port in ServicePorts(instance.Spec)) json.WriteNumberValue(port);
@@ -45,6 +45,30 @@ public static class TaskViews
         // Beyond Marathon: whoever waits says for what.
         if (instance.WaitsFor is { } what) json.WriteString("waitsFor", what);
         json.WriteEndObject();
+    }
+
+    private static void Place(Utf8JsonWriter json, Core.Nodes.Node node)
+    {
+        foreach (var name in (string[])["region", "zone"])
+            if (Constraints.ValueOf(node, $"@{name}") is { } value) json.WriteString(name, value);
+    }
+
+    /// <summary>Persistent volumes by the ids Mesos' clients know: the app, the path, and what stays the same as long as the volume is there.</summary>
+    private static void LocalVolumes(Utf8JsonWriter json, ClusterState state, Instance instance)
+    {
+        json.WriteStartArray("localVolumes");
+        foreach (var mount in instance.Spec.Volumes)
+        {
+            if (mount.Persistent is not { } asked || !state.Volumes.TryGetValue(mount.Name, out var volume)) continue;
+            var uuid = PersistentJson.IdentityOf(volume).ToString("d");
+            json.WriteStartObject();
+            json.WriteString("containerPath", asked.Path);
+            json.WriteString("persistenceId", $"{instance.App.SafePath}#{asked.Path}#{uuid}");
+            json.WriteString("runSpecId", instance.App.Value);
+            json.WriteString("uuid", uuid);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
     }
 
     public static string Host(ClusterState state, Instance instance) =>

@@ -7,22 +7,27 @@ namespace Drover.ControlPlane.Marathon;
 /// <summary>The three ways to name a volume: host path `/flocker/NAME`, docker parameters `volume-driver` with `volume`, Marathon's `external` volume. And plain host directories.</summary>
 public static class VolumeJson
 {
-    public static List<Mount> Read(JsonFields container)
+    public static List<Mount> Read(JsonFields container, AppId app)
     {
         var mounts = new List<Mount>();
-        foreach (var volume in container.Objects("volumes") ?? [])
+        var volumes = container.Objects("volumes") ?? [];
+        var persistent = volumes.Where(v => v.Has("persistent")).Select(v => v.String("containerPath")).ToHashSet();
+        var links = volumes.Where(v => !v.Has("persistent") && v.String("hostPath") is { Length: > 0 } host && persistent.Contains(host)).ToList();
+        foreach (var volume in volumes.Where(v => !links.Contains(v)))
         {
-            if (One(volume) is { } mount) mounts.Add(mount);
+            var mount = volume.Object("persistent") is { } asked ? PersistentJson.Read(volume, asked, app, links) : One(volume);
+            if (mount is not null) mounts.Add(mount);
         }
+        foreach (var twice in links.GroupBy(l => l.String("hostPath")).SelectMany(g => g.Skip(1))) twice.Violations.Rule(twice.At("hostPath"), "the volume is mounted already; mount it once");
         return mounts;
     }
 
     private static Mount? One(JsonFields volume)
     {
-        if (volume.Has("persistent") || volume.Has("secret"))
+        if (volume.Has("persistent")) return null;
+        if (volume.Has("secret"))
         {
-            volume.Violations.Rule(volume.At(volume.Has("persistent") ? "persistent" : "secret"),
-                "this kind of volume is not kept here; use \"external\": {\"provider\": \"drover\", \"name\": \"…\"} or hostPath /flocker/NAME, which move with the app");
+            volume.Violations.Rule(volume.At("secret"), "secrets are not kept here; give values in env, or files in a volume");
             return null;
         }
         var path = ContainerPath(volume.String("containerPath"), volume.At("containerPath"), volume.Violations);
@@ -35,7 +40,7 @@ public static class VolumeJson
         return null;
     }
 
-    private static string ContainerPath(string? path, string at, Violations faults)
+    public static string ContainerPath(string? path, string at, Violations faults)
     {
         if (string.IsNullOrEmpty(path)) faults.Rule(at, "must be given: where the container sees it, such as /data/db");
         else if (path[0] != '/' || path.Contains(':', StringComparison.Ordinal) || Segments(path) is not { Length: > 0 } segments || segments.Contains(".."))
@@ -55,19 +60,24 @@ public static class VolumeJson
         return null;
     }
 
+    public const string DriverOption = "dvdi/driver";
+
     private static VolumeMount? External(JsonFields external, string path, bool readOnly)
     {
         var provider = external.String("provider");
-        var driver = external.Object("options")?.String("dvdi/driver");
-        var known = provider == "drover" || (provider == "dvdi" && driver is "flocker" or "drover");
-        if (!known)
+        var options = external.Map("options", "must be a string")?.Select(o => new DockerParameter(o.Key, o.Value)).ToEquatableList() ?? [];
+        var driver = options.FirstOrDefault(o => o.Key == DriverOption)?.Value;
+        if (provider is not ("drover" or "dvdi"))
         {
             external.Violations.Rule(external.At("provider"), "must be drover, or dvdi with options {\"dvdi/driver\": \"flocker\"}");
             return null;
         }
+        // Whatever driver it was, the volume is one of ours from now on: that is how it can move.
+        if (provider == "dvdi" && string.IsNullOrEmpty(driver)) external.Violations.Rule($"{external.At("options")}/\"{DriverOption}\"", "must be given for provider dvdi, such as \"flocker\"");
+        if (external.Boolean("shared") == true) external.Violations.Rule(external.At("shared"), "must be false: a volume has one writer at a time");
         var size = AppJson.Amount(external, "size", 0);
         if (VolumeNames.TryParse(external.String("name"), out var name))
-            return new VolumeMount(name.Value, path, readOnly, VolumeNaming.External, size) { Driver = provider == "dvdi" ? driver : provider };
+            return new VolumeMount(name.Value, path, readOnly, VolumeNaming.External, size) { Driver = provider == "dvdi" ? driver : provider, Options = options };
         external.Violations.Rule(external.At("name"), $"must be {VolumeNames.Rule}");
         return null;
     }

@@ -36,6 +36,12 @@ public sealed record AppSpec
     public EquatableList<AppId> Dependencies { get; init; } = [];
     public string? User { get; init; }
     public string Executor { get; init; } = "";
+    /// <summary>A terminal for the container's process.</summary>
+    public bool Tty { get; init; }
+    /// <summary>null: cpus and memory are the limits themselves.</summary>
+    public ResourceLimits? Limits { get; init; }
+    /// <summary>As the user wrote it; it changes nothing since a volume decides where its app runs.</summary>
+    public Residency? Residency { get; init; }
     public EquatableList<string> AcceptedRoles { get; init; } = [];
     public string Role { get; init; } = "*";
 
@@ -49,6 +55,8 @@ public sealed record ContainerSpec
 {
     public required string Image { get; init; }
     public ContainerNetwork Network { get; init; } = ContainerNetwork.Bridge;
+    /// <summary>The network the user named beside container mode, joined by <see cref="Overlay"/>; null: bridge mode.</summary>
+    public string? NetworkName { get; init; }
     public EquatableList<PortMapping> PortMappings { get; init; } = [];
     public EquatableList<Mount> Volumes { get; init; } = [];
     /// <summary>`docker run` options passed through, those that name volumes already taken out.</summary>
@@ -83,17 +91,36 @@ public sealed record VolumeMount(VolumeName Name, string ContainerPath, bool Rea
 {
     /// <summary>Driver or provider as the user wrote it (`flocker`, `drover`, `dvdi`); null where the naming has none.</summary>
     public string? Driver { get; init; }
+    /// <summary>Options of an external volume as they were written, the driver's name among them.</summary>
+    public EquatableList<DockerParameter> Options { get; init; } = [];
+    /// <summary>What was asked for as a persistent volume of Mesos; null: it was named in another way.</summary>
+    public PersistentAsk? Persistent { get; init; }
 }
+
+/// <summary>A persistent volume as the app's definition has it.</summary>
+/// <param name="Path">Its containerPath, relative to the sandbox.</param>
+/// <param name="Kind">`root`, `path` or `mount`.</param>
+/// <param name="Linked">A second entry, with the path as its hostPath, says where the container sees it.</param>
+public sealed record PersistentAsk(string Path, string Kind, double SizeMiB, double? MostMiB, bool Linked);
 
 /// <summary>A plain directory of the host: stays behind when the app moves.</summary>
 public sealed record HostMount(string HostPath, string ContainerPath, bool ReadOnly) : Mount(ContainerPath, ReadOnly);
 
 /// <summary>The ways to name a volume; all lead to the same thing.</summary>
-public enum VolumeNaming { HostPath, DockerParameter, External }
+public enum VolumeNaming { HostPath, DockerParameter, External, Persistent }
 
 public sealed record DockerParameter(string Key, string Value);
 public sealed record EnvVar(string Name, string Value);
 public sealed record Label(string Name, string Value);
+
+/// <summary>What a container may use beyond what is set aside for it. null: no more than that; <see cref="Unlimited"/>: as much as there is.</summary>
+public sealed record ResourceLimits(double? Cpus, double? MemoryMiB)
+{
+    public const double Unlimited = -1;
+}
+
+/// <param name="OnLoss">`WAIT_FOREVER` or `RELAUNCH_AFTER_TIMEOUT`.</param>
+public sealed record Residency(TimeSpan Escalation, string OnLoss);
 
 /// <param name="Field">`hostname`, `@hostname`, `@zone`, `@region` or an attribute's name.</param>
 public sealed record Constraint(string Field, ConstraintOperator Operator, string? Value);

@@ -145,6 +145,7 @@ internal sealed class ChangeWork
         }
         if (!_before.Apps.ContainsKey(spec.Id)) errors.AddRange(PathTaken(spec.Id));
         errors.AddRange(VolumeClaims.Refusals(After, spec));
+        if (_before.Apps.TryGetValue(spec.Id, out var resident)) errors.AddRange(VolumeClaims.Changes(resident.Spec, spec));
         if (spec.Instances > 1 && spec.Volumes.Length > 0)
         {
             errors.Add(new FieldError("/instances", $"an app with a volume has at most one instance, not {spec.Instances}: its data is on one node"));

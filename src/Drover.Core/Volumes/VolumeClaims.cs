@@ -33,12 +33,25 @@ public static class VolumeClaims
         return errors.ToImmutable();
     }
 
+    /// <summary>Marathon's rule: what was asked for as persistent is the app's for as long as it is there. Where the container sees it may change, and so may everything else.</summary>
+    public static IEnumerable<FieldError> Changes(AppSpec before, AppSpec after)
+    {
+        var (was, isNow) = (Asked(before), Asked(after));
+        if (was.Count > 0 && !was.SetEquals(isNow))
+            yield return new FieldError("/", $"Persistent volumes can not be changed! Keep {string.Join(", ", was.Select(v => $"'{v.Path}'").Order(StringComparer.Ordinal))} as it is; `drover volume resize` changes a size");
+
+        static HashSet<PersistentAsk> Asked(AppSpec spec) => [.. spec.Volumes.Select(v => v.Persistent).OfType<PersistentAsk>().Select(v => v with { Linked = false })];
+    }
+
     /// <summary>Makes the app the holder of its volumes; those that do not exist yet come to be, without data, until they are first placed.</summary>
     public static IEnumerable<ClusterChange> Claim(ClusterState state, AppSpec spec, DateTimeOffset now)
     {
-        foreach (var name in spec.Volumes.Select(m => m.Name).Distinct())
+        foreach (var mount in spec.Volumes.DistinctBy(m => m.Name))
         {
-            if (!state.Volumes.TryGetValue(name, out var volume)) yield return new ClusterChange.PutVolume(new Volume(name, null, Epoch.None, false, null, spec.Id, now));
+            var name = mount.Name;
+            // A size is asked for once, with the volume; afterwards it is the volume's own.
+            if (!state.Volumes.TryGetValue(name, out var volume))
+                yield return new ClusterChange.PutVolume(new Volume(name, null, Epoch.None, false, null, spec.Id, now) { Size = mount.SizeGiB is > 0 and var gib ? new ByteCount((long)(gib * (1L << 30))) : null });
             else if (volume.Holder != spec.Id) yield return new ClusterChange.PutVolume(volume with { Holder = spec.Id });
         }
     }
@@ -100,6 +113,7 @@ public static class VolumeClaims
     private static string PathOf(VolumeMount mount, int index) => mount.Naming switch
     {
         VolumeNaming.HostPath => $"/container/volumes({index})/hostPath",
+        VolumeNaming.Persistent => $"/container/volumes({index})/containerPath",
         VolumeNaming.External => $"/container/volumes({index})/external/name",
         _ => "/container/docker/parameters",
     };

@@ -101,7 +101,7 @@ public sealed class AppJsonTests
     [InlineData("{\"id\":\"a\",\"healthChecks\":[{\"portIndex\":3}],%}", "/healthChecks(0)/portIndex", "must address an element")]
     [InlineData("{\"id\":\"a\",\"ports\":[99999],%}", "/ports(0)", "65535")]
     [InlineData("{\"id\":\"a\",\"ports\":[80,80],%}", "/ports", "unique")]
-    [InlineData("{\"id\":\"a\",\"networks\":[{\"mode\":\"container\",\"name\":\"dcos\"}],%}", "/networks(0)/mode", "WEAVE_CIDR")]
+    [InlineData("{\"id\":\"a\",\"networks\":[{\"mode\":\"container\",\"name\":\"dcos\"}],%}", "/networks(0)/name", "WEAVE_CIDR")]
     public void What_is_wrong_is_told_by_its_path_with_a_remedy(string json, string path, string words)
     {
         var reading = Dialects.Read(json.Replace("%", Image, StringComparison.Ordinal));

@@ -62,10 +62,16 @@ internal static class DockerOrder
         if (spec.Cpus > 0)
         {
             host.CPUShares = Math.Max(2, (long)(spec.Cpus * 1024));
-            host.CPUPeriod = CpuPeriodMicroseconds;
-            host.CPUQuota = Math.Max(1000, (long)(spec.Cpus * CpuPeriodMicroseconds));
         }
-        if (spec.MemoryMib > 0) host.Memory = Math.Max(SmallestMemory, (long)(spec.MemoryMib * 1024 * 1024));
+        if (Limit(spec.Cpus, spec.CpuLimit) is > 0 and var cpus)
+        {
+            host.CPUPeriod = CpuPeriodMicroseconds;
+            host.CPUQuota = Math.Max(1000, (long)(cpus * CpuPeriodMicroseconds));
+        }
+        if (Limit(spec.MemoryMib, spec.MemoryLimitMib) is > 0 and var memory) host.Memory = Math.Max(SmallestMemory, (long)(memory * 1024 * 1024));
+
+        // What is set aside is the limit, unless another was given; less than 0: none.
+        static double Limit(double aside, double limit) => limit == 0 ? aside : limit;
     }
 
     private static void Publish(CreateContainerParameters request, Contracts.Agent.ContainerSpec spec)

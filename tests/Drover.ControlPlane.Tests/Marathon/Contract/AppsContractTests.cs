@@ -134,6 +134,7 @@ public sealed class AppsContractTests(MarathonServer server) : IClassFixture<Mar
     [InlineData("group.apps.tasks", "tasks")]
     [InlineData("tasks", "tasks")]
     [InlineData("apps.taskStats", "taskStats")]
+    [InlineData("apps.readiness", "readinessCheckResults")]
     [InlineData("counts", "")]
     [InlineData("deployments", "")]
     [InlineData("other.tasks", "")]
