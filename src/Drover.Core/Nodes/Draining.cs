@@ -141,7 +141,7 @@ public static class Draining
     private static string? Together(ClusterState state, Instance copy, List<Instance> copies)
     {
         if (state.InstancesOf(copy.App).FirstOrDefault(i => i.Goal == InstanceGoal.Removed) is { } leaves) return $"{leaves.Task} to be gone";
-        if (copies.Find(i => i.Id != copy.Id && !i.Serves) is { } waiting) return $"{waiting.Task} to serve";
+        if (copies.Find(i => i.Id != copy.Id && !i.TakesOver) is { } waiting) return $"{waiting.Task} to serve";
         return copies.Where(i => i.Node == copy.Node).MinBy(i => i.Id)!.Id == copy.Id ? null : "other copies of it on this node to leave first";
     }
 

@@ -204,6 +204,36 @@ public sealed class ReconcilerTests
     }
 
     [Fact]
+    public async Task Readiness_is_told_with_the_running_task_and_no_more_asked_once_it_is_ready()
+    {
+        await using var rig = await new NodeRig().Start();
+        var asked = 0;
+        rig.Probe.Readiness = (_, check) => new() { Name = check.Name, Ready = Interlocked.Increment(ref asked) >= 3, Status = 503 };
+        var wanted = Instance();
+        wanted.ReadinessChecks.Add(new ReadinessCheck { Name = "warm", IntervalMs = 1000, KeepAnswer = true });
+        rig.Order(1, wanted);
+        Assert.Equal(503, (await rig.Told.Until(m => m.Instance is { Condition: InstanceCondition.Running, Readiness: [{ Ready: false }] })).Instance.Readiness[0].Status);
+        var ready = rig.Told.Until(m => m.Instance is { Readiness: [{ Name: "warm", Ready: true }] });
+        while (!ready.IsCompleted) { rig.Time.Advance(TimeSpan.FromMilliseconds(100)); await System.Threading.Tasks.Task.Yield(); }
+        await ready;
+        Assert.Equal(3, asked);
+    }
+
+    [Fact]
+    public async Task A_stop_that_fails_is_tried_again_until_the_container_is_gone()
+    {
+        await using var rig = await Running(new());
+        var tries = 0;
+        rig.Docker.Before = (verb, _) => verb == "stop" && Interlocked.Increment(ref tries) < 4 ? throw new InvalidOperationException("the engine is busy") : System.Threading.Tasks.Task.CompletedTask;
+        rig.Order(2, Instance(epoch: 1, wish: InstanceWish.Remove), Primary(1));
+        var gone = rig.Told.Instance(Task(1), InstanceCondition.Gone);
+        while (!gone.IsCompleted) { rig.Time.Advance(TimeSpan.FromSeconds(1)); await System.Threading.Tasks.Task.Yield(); }
+        await gone;
+        Assert.Equal(4, tries);
+        Assert.Empty(rig.Docker.Running);
+    }
+
+    [Fact]
     public async Task An_older_change_is_refused()
     {
         await using var rig = await Running(new());
