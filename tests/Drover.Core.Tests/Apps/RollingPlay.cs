@@ -15,6 +15,7 @@ internal sealed class RollingPlay
     private readonly UpgradeBounds _bounds;
     private readonly int _mostAlive;
     private int _relapses = 6;
+    private int _deaths = 4;
 
     /// <param name="serving">So many of the old copies serve; the others are unwell.</param>
     public RollingPlay(int wanted, int old, int serving, UpgradeStrategy strategy, int seed)
@@ -65,6 +66,17 @@ internal sealed class RollingPlay
     /// <summary>One thing of those that can happen now; false: nothing can.</summary>
     private bool Happens()
     {
+        if (_deaths > 0 && _chance.NextDouble() < 0.05)
+        {
+            var mortal = Copies.Where(i => i is { Goal: InstanceGoal.Running, Node: not null }).ToList();
+            if (mortal.Count > 0)
+            {
+                _deaths--;
+                // Its container ended, or its node was lost: it wants another place.
+                State = State.Apply([new ClusterChange.PutInstance(mortal[(int)(_chance.NextDouble() * mortal.Count)].WithoutPlace())]);
+                return true;
+            }
+        }
         var able = Copies.Select(i => (Copy: i, After: After(i))).Where(c => c.After is not null).ToList();
         if (able.Count == 0) return false;
         var (copy, after) = able[(int)(_chance.NextDouble() * able.Count)];

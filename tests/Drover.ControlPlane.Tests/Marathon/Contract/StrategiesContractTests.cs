@@ -119,12 +119,15 @@ public sealed class StrategiesContractTests(MarathonServer server) : IClassFixtu
         Assert.Equal(selection == "YOUNGEST_FIRST", server.State.InstancesOf(new AppId(id)).Single().Id == first);
     }
 
-    [Fact]
-    public async Task An_upgrade_that_never_serves_keeps_as_many_old_copies_as_asked_for_and_can_be_rolled_back()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task An_upgrade_that_never_serves_keeps_as_many_old_copies_as_asked_for_and_can_be_rolled_back(bool byVersion)
     {
         var id = server.NewId();
         var checks = ""","instances":4,"upgradeStrategy":{"minimumHealthCapacity":0.75,"maximumOverCapacity":0},"healthChecks":[{"protocol":"TCP","port":80}]""";
         await server.Deployed(server.Post("/v2/apps", App(id, checks)));
+        var good = (await server.Get($"/v2/apps{id}"))["app"].GetProperty("version").GetString();
         var old = server.State.InstancesOf(new AppId(id)).Select(i => i.Id).ToHashSet();
         server.PlaysNext(id, Play.Unhealthy);
         var bad = await server.Put($"/v2/apps{id}", """{"env":{"A":"1"} }""");
@@ -133,7 +136,7 @@ public sealed class StrategiesContractTests(MarathonServer server) : IClassFixtu
         Assert.Equal((3, 1), (state.InstancesOf(new AppId(id)).Count(i => old.Contains(i.Id) && i.Serves), state.InstancesOf(new AppId(id)).Count(i => !old.Contains(i.Id))));
         Assert.Contains("connection refused", (await server.Until("/v2/deployments", r => r.Text.Contains("connection refused", StringComparison.Ordinal), "why it waits")).Text, StringComparison.Ordinal);
         server.PlaysNext(id, Play.Healthy);
-        await server.Deployed(server.Delete($"/v2/deployments/{bad.Header("Marathon-Deployment-Id")}"));
+        await server.Deployed(byVersion ? server.Put($"/v2/apps{id}?force=true", $$"""{"version":"{{good}}"}""") : server.Delete($"/v2/deployments/{bad.Header("Marathon-Deployment-Id")}"));
         Assert.Equal(4, server.State.InstancesOf(new AppId(id)).Count(i => i.Serves && i.Spec.Env.Count == 0));
     }
 
@@ -188,6 +191,22 @@ public sealed class StrategiesContractTests(MarathonServer server) : IClassFixtu
         Assert.Equal(200, (await server.Delete($"/v2/apps{id}/tasks/{task}")).Status);
         await server.Until(s => s.InstancesOf(new AppId(id)).ToList() is [{ Runs: true } copy] && copy.Task.Value != task, "another in its place");
         Assert.Null(server.State.Apps[new AppId(id)].Delay);
+    }
+
+    [Fact]
+    public async Task A_copy_that_does_not_go_is_shown_as_being_killed_until_its_node_says_that_it_is_gone()
+    {
+        var id = server.NewId();
+        await server.Deployed(server.Post("/v2/apps", App(id)));
+        var task = (await server.Get($"/v2/apps{id}"))["app"].GetProperty("tasks")[0].GetProperty("id").GetString();
+        server.PlaysNext(id, Play.Clinging);
+        Assert.Equal(200, (await server.Put($"/v2/apps{id}", """{"instances":0}""")).Status);
+        await server.Until($"/v2/apps{id}/tasks", r => r["tasks"].EnumerateArray().Any(t => t.GetProperty("state").GetString() == "TASK_KILLING"), "it is being killed");
+        await server.Advance(TimeSpan.FromMinutes(10));
+        Assert.Equal(task, Assert.Single((await server.Get($"/v2/apps{id}/tasks"))["tasks"].EnumerateArray()).GetProperty("id").GetString());
+        Assert.Contains(id, (await server.Get("/v2/deployments")).Text, StringComparison.Ordinal);
+        await server.Plays(id, Play.Healthy);
+        await server.Until(s => !s.InstancesOf(new AppId(id)).Any() && s.DeploymentOf(new AppId(id)) is null, "it is gone, and the deployment has ended");
     }
 
     private static JsonElement? Item(Reply queue, string id)
