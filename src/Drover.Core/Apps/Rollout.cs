@@ -58,10 +58,10 @@ public static class Rollout
         var useless = old.Where(i => i.Node is null || Absence.IsInactive(state, i, now, knownSince)).ToList();
         // Each new copy that takes over lets one old go, also where the old ones do not serve well enough themselves.
         var spare = Math.Max(serving - bounds.MinHealthy, old.Count - (wanted - renewed));
-        var rest = old.Except(useless).OrderBy(i => i.Serves).ThenBy(i => i.CreatedAt).ThenBy(i => i.Id).ToList();
+        var rest = old.Except(useless).OrderBy(Worth).ThenBy(i => i.CreatedAt).ThenBy(i => i.Id).ToList();
         var killed = useless.Concat(rest.Take(Math.Max(0, spare))).ToList();
         var room = Math.Min(wanted - fresh.Count, bounds.MaxCapacity - all.Count);
-        if (killed.Count == 0 && room <= 0) killed = Stuck(wanted, all, fresh, rest);
+        if (killed.Count == 0 && room <= 0) killed = Stuck(bounds, wanted, all, fresh, rest);
         if (killed.Count > 0) return Kill(state, killed);
         if (room > 0) return Grow(app, room, now, chance);
 
@@ -71,10 +71,16 @@ public static class Rollout
             : leaving is not null ? $"{leaving.Task} to be gone from {leaving.Node}" : $"{bounds.MinHealthy} copies to serve before an old one may stop; {serving} do");
     }
 
-    /// <summary>No room for a new copy, none under way and none leaving: old ones that do not serve make room. Marathon would stand still here for ever, and an app that is unwell
-    /// could not be rolled back.</summary>
-    private static List<Instance> Stuck(int wanted, List<Instance> all, List<Instance> fresh, List<Instance> old) =>
-        fresh.Exists(i => !i.TakesOver) || all.Exists(i => i.Goal == InstanceGoal.Removed) ? [] : [.. old.Where(i => !i.Serves).Take(wanted - fresh.Count)];
+    /// <summary>No room for a new copy, none under way and none leaving: old ones that are known to be unwell make room, as many at once as the strategy lets be missing. Marathon would
+    /// stand still here for ever, and an app that is unwell could not be rolled back.</summary>
+    private static List<Instance> Stuck(UpgradeBounds bounds, int wanted, List<Instance> all, List<Instance> fresh, List<Instance> old)
+    {
+        if (fresh.Exists(i => !i.TakesOver) || all.Exists(i => i.Goal == InstanceGoal.Removed)) return [];
+        return [.. old.Where(i => Worth(i) == 0).Take(Math.Min(wanted - fresh.Count, Math.Max(1, bounds.MaxCapacity - bounds.MinHealthy)))];
+    }
+
+    // One whose agent has just started is not yet known to be well: that is not the same as unwell.
+    private static int Worth(Instance copy) => copy.Serves ? 2 : copy.Runs && copy.Healthy is null ? 1 : 0;
 
     private static string Lack(Instance copy) => copy.Serves && !copy.Ready ? Readiness.Lack(copy) : copy.WaitsFor ?? "to serve";
 

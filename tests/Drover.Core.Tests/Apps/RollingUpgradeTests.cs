@@ -30,7 +30,7 @@ public sealed class RollingUpgradeTests
                 var stop = Math.Max(0, serving - least);
                 var start = stop > 0 ? 0 : Math.Min(wanted, most - wanted);
                 // Beyond Marathon, which stands still here: what does not serve makes room.
-                if (stop == 0 && start == 0) stop = wanted - serving;
+                if (stop == 0 && start == 0) stop = Math.Min(wanted - serving, most - least);
                 Assert.Equal((stop, start), RollingPlay.Sum(new RollingPlay(wanted, wanted, serving, new(min, over), 1).Next()));
             }
         }
@@ -71,6 +71,18 @@ public sealed class RollingUpgradeTests
     public void An_app_whose_copies_are_all_unwell_can_be_rolled_back()
     {
         foreach (var min in Capacities) foreach (var over in Capacities) new RollingPlay(3, 3, 0, new(min, over), 3).ToTheEnd();
+    }
+
+    [Fact]
+    public void Copies_whose_health_is_not_known_yet_are_not_taken_for_unwell()
+    {
+        var play = new RollingPlay(4, 4, 0, new(0.5, 0), 1);
+        var app = play.State.Apps.Values.Single();
+        var unknown = play.State.And([.. play.State.InstancesOf(app.Id).Select(i => i with { Healthy = null })]);
+        var step = Rollout.Upgrade(unknown, app, RollingPlay.Changed, Given.Noon, new CountingChance());
+        Assert.Equal((true, "2 copies to serve before an old one may stop; 0 do"), (step.Changes.IsEmpty, step.WaitsFor));
+        var one = unknown.And(unknown.Instances[new("old003")] with { Healthy = false });
+        Assert.Equal(["old003"], Rollout.Upgrade(one, app, RollingPlay.Changed, Given.Noon, new CountingChance()).Changes.OfType<ClusterChange.PutInstance>().Select(p => p.Instance.Id.Value));
     }
 
     [Fact]
