@@ -97,7 +97,7 @@ internal sealed class ChangeWork
         var spec = ServicePorts.Assign(After, asked) ?? asked;
         if (before is null) Create(spec);
         else if (!Update(before, spec)) return;
-        Take([.. VolumeClaims.Claim(After, spec, now), .. Addressing.Lease(After, spec, now)]);
+        Take([.. VolumeClaims.Claim(After, spec, now, before?.Spec), .. Addressing.Lease(After, spec, now)]);
     }
 
     private void Create(AppSpec spec)

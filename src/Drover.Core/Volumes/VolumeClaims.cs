@@ -29,30 +29,45 @@ public static class VolumeClaims
             {
                 errors.Add(new FieldError(PathOf(mount, i), $"volume '{mount.Name}' is in use by app '{holder}': delete that app first, or name another volume"));
             }
+            if (Resized(state.Apps.GetValueOrDefault(spec.Id)?.Spec, mount) is { } size && state.Volumes.TryGetValue(mount.Name, out var held) && size < held.Used)
+            {
+                errors.Add(new FieldError(SizeOf(mount, i), $"volume '{mount.Name}' holds {held.Used}, more than {size}: free space in it first, or give a greater size"));
+            }
         }
         return errors.ToImmutable();
     }
 
-    /// <summary>Marathon's rule: what was asked for as persistent is the app's for as long as it is there. Where the container sees it may change, and so may everything else.</summary>
+    /// <summary>The size a change of the app gives its volume; null: the change is not about that, and the volume's own stays, whoever gave it.</summary>
+    private static ByteCount? Resized(AppSpec? before, VolumeMount mount) =>
+        before?.Volumes.FirstOrDefault(m => m.Name == mount.Name) is { } was && was.SizeGiB != mount.SizeGiB ? Size(mount) : null;
+
+    private static ByteCount? Size(VolumeMount mount) => mount.SizeGiB is > 0 and var gib ? new ByteCount((long)(gib * (1L << 30))) : null;
+
+    /// <summary>Marathon's rule: what was asked for as persistent is the app's for as long as it is there. Its size and where the container sees it may change, and so may everything else.</summary>
     public static IEnumerable<FieldError> Changes(AppSpec before, AppSpec after)
     {
         var (was, isNow) = (Asked(before), Asked(after));
         if (was.Count > 0 && !was.SetEquals(isNow))
-            yield return new FieldError("/", $"Persistent volumes can not be changed! Keep {string.Join(", ", was.Select(v => $"'{v.Path}'").Order(StringComparer.Ordinal))} as it is; `drover volume resize` changes a size");
+            yield return new FieldError("/", $"Persistent volumes can not be changed! Keep {string.Join(", ", was.Select(v => $"'{v.Path}'").Order(StringComparer.Ordinal))} as it is; only its size may change");
 
-        static HashSet<PersistentAsk> Asked(AppSpec spec) => [.. spec.Volumes.Select(v => v.Persistent).OfType<PersistentAsk>().Select(v => v with { Linked = false })];
+        static HashSet<PersistentAsk> Asked(AppSpec spec) => [.. spec.Volumes.Select(v => v.Persistent).OfType<PersistentAsk>().Select(v => v with { Linked = false, SizeMiB = 0, MostMiB = null })];
     }
 
     /// <summary>Makes the app the holder of its volumes; those that do not exist yet come to be, without data, until they are first placed.</summary>
-    public static IEnumerable<ClusterChange> Claim(ClusterState state, AppSpec spec, DateTimeOffset now)
+    /// <param name="before">What the app was; null: it is new.</param>
+    public static IEnumerable<ClusterChange> Claim(ClusterState state, AppSpec spec, DateTimeOffset now, AppSpec? before = null)
     {
         foreach (var mount in spec.Volumes.DistinctBy(m => m.Name))
         {
             var name = mount.Name;
-            // A size is asked for once, with the volume; afterwards it is the volume's own.
             if (!state.Volumes.TryGetValue(name, out var volume))
-                yield return new ClusterChange.PutVolume(new Volume(name, null, Epoch.None, false, null, spec.Id, now) { Size = mount.SizeGiB is > 0 and var gib ? new ByteCount((long)(gib * (1L << 30))) : null });
-            else if (volume.Holder != spec.Id) yield return new ClusterChange.PutVolume(volume with { Holder = spec.Id });
+            {
+                yield return new ClusterChange.PutVolume(new Volume(name, null, Epoch.None, false, null, spec.Id, now) { Size = Size(mount) });
+                continue;
+            }
+            // Kept from the next start of the app on, which this change brings about.
+            var held = volume with { Holder = spec.Id, Size = Resized(before, mount) ?? volume.Size };
+            if (held != volume) yield return new ClusterChange.PutVolume(held);
         }
     }
 
@@ -109,6 +124,8 @@ public static class VolumeClaims
         mount = new VolumeMount(new VolumeName(parts[0]), parts[1], parts is [_, _, "ro"], VolumeNaming.DockerParameter);
         return true;
     }
+
+    private static string SizeOf(VolumeMount mount, int index) => mount.Naming == VolumeNaming.Persistent ? $"/container/volumes({index})/persistent/size" : $"/container/volumes({index})/external/size";
 
     private static string PathOf(VolumeMount mount, int index) => mount.Naming switch
     {

@@ -52,6 +52,48 @@ public sealed class ResidentChangeTests
         Assert.IsType<ClusterChange.PutInstance>(Assert.Single(Rollout.Upgrade(state.And(neighbour.Copy("web", "node2")), app, Changed, Given.Noon, new CountingChance()).Changes));
     }
 
+    [Theory]
+    [InlineData(20.0)]
+    [InlineData(5.0)]
+    public void Another_size_of_its_volume_is_taken_in_place_with_the_restart_that_the_change_brings(double gib)
+    {
+        var (state, app) = Change(Sized(gib), Sized(10), 4L << 30);
+        Assert.Equal(new ByteCount((long)(gib * (1L << 30))), state.Volumes[new("data")].Size);
+        var copy = Assert.Single(state.Apply(Rollout.Upgrade(state, app, Changed, Given.Noon, new CountingChance()).Changes).Instances.Values);
+        Assert.Equal(("node1", 2), (copy.Node?.Value, copy.Incarnation));
+    }
+
+    [Fact]
+    public void Less_than_the_volume_holds_is_refused_and_nothing_changes()
+    {
+        var state = State(Sized(10), 4L << 30);
+        var refused = Assert.IsType<AppOutcome.Invalid>(AppChanges.Update(state, Sized(3), false, Changed, new("d")).Outcome);
+        Assert.Equal(new FieldError("/container/volumes(0)/external/size", "volume 'data' holds 4 GiB, more than 3 GiB: free space in it first, or give a greater size"), Assert.Single(refused.Errors) with { App = null });
+    }
+
+    [Fact]
+    public void A_size_given_to_the_volume_since_stays_when_the_app_changes_something_else()
+    {
+        var state = State(Sized(10), 1);
+        state = state.And(state.Volumes[new("data")] with { Size = ByteCount.GiB(50) });
+        var after = state.Apply(AppChanges.Update(state, Sized(10) with { Cpus = 2 }, false, Changed, new("d")).Changes);
+        Assert.Equal(ByteCount.GiB(50), after.Volumes[new("data")].Size);
+    }
+
+    private static AppSpec Sized(double gib) => Db with { Container = new() { Image = "db", Volumes = [new VolumeMount(new("data"), "/data", false, VolumeNaming.External, gib)] } };
+
+    private static ClusterState State(AppSpec spec, long used) => Given.Cluster(Given.Node("node1", cpus: 4), Given.Node("node2", cpus: 8)).And(spec.App())
+        .And(Given.Volume("data", "node1", "/db") with { Used = new ByteCount(used), Size = ByteCount.GiB(10) }).And(spec.Copy("db", "node1"));
+
+    private static (ClusterState, App) Change(AppSpec to, AppSpec from, long used)
+    {
+        var state = State(from, used);
+        var decision = AppChanges.Update(state, to, false, Changed, new("d"));
+        Assert.IsType<AppOutcome.Accepted>(decision.Outcome);
+        var after = state.Apply(decision.Changes);
+        return (after, after.Apps[Db.Id]);
+    }
+
     private static (ClusterState, App) Change(AppSpec to)
     {
         var state = Given.Cluster(Given.Node("node1", cpus: 4), Given.Node("node2", cpus: 8, memory: 16384)).And(Db.App()).And(Given.Volume("data", "node1", "/db")).And(Db.Copy("db", "node1"));

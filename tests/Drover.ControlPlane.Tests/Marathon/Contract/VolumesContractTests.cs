@@ -67,13 +67,15 @@ public sealed class VolumesContractTests(MarathonServer server) : IClassFixture<
         var id = server.NewId("resident");
         await server.Deployed(server.Post("/v2/apps", Resident(id)));
         await server.Deployed(server.Put($"/v2/apps{id}", """{"cpus":0.2,"mem":64}"""));
-        var refused = await server.Put($"/v2/apps{id}", Resident(id, "\"size\":1024"));
+        await server.Deployed(server.Put($"/v2/apps{id}", Resident(id, "\"size\":1024")));
+        Assert.Equal(ByteCount.GiB(1), server.State.Volumes[new VolumeName($"{id[1..]}.pgdata")].Size);
+        var refused = await server.Put($"/v2/apps{id}", Resident(id, "\"type\":\"path\",\"size\":1024"));
         Assert.StartsWith("Persistent volumes can not be changed!", refused.Refused("/"), StringComparison.Ordinal);
         refused = await server.Put($"/v2/apps{id}", """{"container":{"docker":{"image":"postgres:16"}}}""");
         Assert.StartsWith("Persistent volumes can not be changed!", refused.Refused("/"), StringComparison.Ordinal);
         refused = await server.Put($"/v2/apps{id}?partialUpdate=false", """{"container":{"docker":{"image":"postgres:16"}}}""");
         refused.Refused("/");
-        await server.Deployed(server.Put($"/v2/apps{id}", Resident(id).Replace("postgres:15", "postgres:16", StringComparison.Ordinal)));
+        await server.Deployed(server.Put($"/v2/apps{id}", Resident(id, "\"size\":1024").Replace("postgres:15", "postgres:16", StringComparison.Ordinal)));
         Assert.Equal("postgres:16", (await server.Get($"/v2/apps{id}"))["app"].GetProperty("container").GetProperty("docker").GetProperty("image").GetString());
     }
 
