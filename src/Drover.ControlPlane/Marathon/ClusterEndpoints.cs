@@ -1,13 +1,14 @@
 using System.Reflection;
 using System.Text.Json;
 using Drover.ControlPlane.Apps;
+using Drover.ControlPlane.Moves;
 using Drover.Core;
 using Drover.Core.Apps;
 
 namespace Drover.ControlPlane.Marathon;
 
 /// <summary>/v2/deployments, /v2/queue, /v2/info, /ping</summary>
-internal sealed class ClusterEndpoints(ICluster cluster, IAppCommands commands, TimeProvider time)
+internal sealed class ClusterEndpoints(ICluster cluster, IAppCommands commands, TimeProvider time, MoveProgressBoard board)
 {
     /// <summary>Version of Marathon whose API this is.</summary>
     public const string SpeaksVersion = "1.10.19";
@@ -17,12 +18,12 @@ internal sealed class ClusterEndpoints(ICluster cluster, IAppCommands commands, 
     public Task<Answer> Deployments(HttpContext context) => Task.FromResult(new Answer(200, MarathonJson.Text(json =>
     {
         json.WriteStartArray();
-        foreach (var deployment in cluster.Current.Deployments.Values.OrderBy(d => d.StartedAt)) DeploymentViews.Deployment(json, cluster.Current, deployment);
+        foreach (var deployment in cluster.Current.Deployments.Values.OrderBy(d => d.StartedAt)) DeploymentViews.Deployment(json, cluster.Current, deployment, board);
         json.WriteEndArray();
     })));
 
     public Task<Answer> Deployment(DeploymentId id) => Task.FromResult(cluster.Current.Deployments.TryGetValue(id, out var deployment)
-        ? new Answer(200, MarathonJson.Text(json => DeploymentViews.Deployment(json, cluster.Current, deployment))) : Answer.Message(404, $"DeploymentPlan {id} does not exist"));
+        ? new Answer(200, MarathonJson.Text(json => DeploymentViews.Deployment(json, cluster.Current, deployment, board))) : Answer.Message(404, $"DeploymentPlan {id} does not exist"));
 
     public async Task<Answer> CancelDeployment(HttpContext context, DeploymentId id)
     {

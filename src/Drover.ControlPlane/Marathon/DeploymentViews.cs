@@ -1,6 +1,8 @@
 using System.Text.Json;
+using Drover.ControlPlane.Moves;
 using Drover.Core;
 using Drover.Core.Apps;
+using Drover.Core.Moves;
 using Drover.Core.State;
 
 namespace Drover.ControlPlane.Marathon;
@@ -8,7 +10,8 @@ namespace Drover.ControlPlane.Marathon;
 /// <summary>Deployments in Marathon's shape.</summary>
 public static class DeploymentViews
 {
-    public static void Deployment(Utf8JsonWriter json, ClusterState state, Deployment deployment)
+    /// <param name="board">What agents say of the data under way.</param>
+    public static void Deployment(Utf8JsonWriter json, ClusterState state, Deployment deployment, MoveProgressBoard board)
     {
         json.WriteStartObject();
         json.WriteString("id", deployment.Id.Value);
@@ -19,7 +22,7 @@ public static class DeploymentViews
         json.WriteStartArray("affectedPods");
         json.WriteEndArray();
         Steps(json, deployment.Steps);
-        Actions(json, "currentActions", deployment.CurrentStep < deployment.Steps.Count ? deployment.Steps[deployment.CurrentStep] : new([]), state);
+        Actions(json, "currentActions", deployment.CurrentStep < deployment.Steps.Count ? deployment.Steps[deployment.CurrentStep] : new([]), state, board);
         json.WriteNumber("currentStep", Math.Min(deployment.CurrentStep + 1, deployment.Steps.Count));
         json.WriteNumber("totalSteps", deployment.Steps.Count);
         // Beyond Marathon: whoever waits says for what.
@@ -36,7 +39,7 @@ public static class DeploymentViews
         json.WriteEndObject();
     }
 
-    public static void Actions(Utf8JsonWriter json, string name, DeploymentStep step, ClusterState? readinessIn)
+    public static void Actions(Utf8JsonWriter json, string name, DeploymentStep step, ClusterState? readinessIn, MoveProgressBoard? board = null)
     {
         json.WriteStartArray(name);
         foreach (var action in step.Actions)
@@ -45,9 +48,26 @@ public static class DeploymentViews
             json.WriteString("action", action.Kind.ToString());
             json.WriteString("app", action.App.Value);
             if (readinessIn is not null) ReadinessJson.Results(json, readinessIn.Apps.TryGetValue(action.App, out var app) ? Readiness.ResultsOf(readinessIn, app) : []);
+            if (board is not null && readinessIn?.OpenMoveOf(action.App) is { } move) Data(json, move, MoveBytes.Of(move, board.Of(move)));
             json.WriteEndObject();
         }
         json.WriteEndArray();
+    }
+
+    /// <summary>Beyond Marathon: the app's data is on its way, and how far it is.</summary>
+    private static void Data(Utf8JsonWriter json, Move move, MoveBytes data)
+    {
+        json.WriteStartObject("move");
+        json.WriteString("id", move.Id.Value);
+        json.WriteString("state", move.State.ToString());
+        json.WriteString("source", move.Source.Value);
+        json.WriteString("target", move.Target.Value);
+        json.WriteNumber("bytesTotal", data.Total);
+        json.WriteNumber("bytesDone", data.Done);
+        if (data.SecondsLeft is { } left) json.WriteNumber("secondsLeft", Math.Round(left, 1));
+        else json.WriteNull("secondsLeft");
+        if (move.WaitsFor is { } what) json.WriteString("waitsFor", what);
+        json.WriteEndObject();
     }
 
     public static void Steps(Utf8JsonWriter json, EquatableList<DeploymentStep> steps)

@@ -1,6 +1,7 @@
 using System.Data.Common;
 using Drover.ControlPlane.Apps;
 using Drover.ControlPlane.Events;
+using Drover.ControlPlane.Moves;
 using Drover.Core;
 
 namespace Drover.ControlPlane.Marathon;
@@ -17,7 +18,7 @@ public static class MarathonSetup
 }
 
 /// <summary>Finds what a path of the Marathon surface means.</summary>
-public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, EventRing ring, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<MarathonRoutes> log, ControlPlaneOptions? settings = null)
+public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, EventRing ring, TimeProvider time, IHostApplicationLifetime lifetime, MoveProgressBoard board, ILogger<MarathonRoutes> log, ControlPlaneOptions? settings = null)
 {
     public const string There = "/v2/apps, /v2/apps/{id}, /v2/apps/{id}/restart, /v2/apps/{id}/tasks, /v2/apps/{id}/tasks/{task}, /v2/apps/{id}/versions, /v2/groups, /v2/groups/{id}, /v2/groups/{id}/apps, /v2/groups/{id}/versions, /v2/tasks, /v2/tasks/delete, /v2/deployments, /v2/deployments/{id}, /v2/queue, /v2/info, /v2/events, /ping, /api/v1";
     private readonly AppEndpoints _apps = new(cluster, commands, time);
@@ -25,7 +26,7 @@ public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, Even
     private readonly VersionEndpoints _versions = new(cluster);
     private readonly GroupEndpoints _groups = new(cluster, commands, time);
     private readonly TaskEndpoints _tasks = new(cluster, commands, time);
-    private readonly ClusterEndpoints _cluster = new(cluster, commands, time);
+    private readonly ClusterEndpoints _cluster = new(cluster, commands, time, board);
     private readonly MarathonEventStream _events = new(ring, time, lifetime);
 
     public async Task Answer(HttpContext context)

@@ -51,7 +51,7 @@ public static class AppChanges
         var work = new ChangeWork(state, set, force, now);
         if (work.Refused() is { } errors) return Refusal(set, new ChangeOutcome.Invalid(errors), errors[0].Message);
         var cancelled = work.Conflicts().ToList();
-        if (cancelled.Count > 0 && !force) return Refusal(set, new ChangeOutcome.Locked(cancelled.Select(d => d.Id).ToEquatableList()), "an app is being changed by another deployment");
+        if (cancelled.Count > 0 && !force) return new ChangeOutcome.Locked(cancelled.Select(d => d.Id).ToEquatableList());
         var left = work.LeftBy(cancelled).ToList();
         if (work.Circle() is { } circle)
         {

@@ -39,6 +39,7 @@ public sealed record ClusterState
     private ImmutableHashSet<OperationId> OpenOperationIds { get; init; } = [];
 
     private ImmutableDictionary<AppId, ImmutableHashSet<DeploymentId>> DeploymentsByApp { get; init; } = ImmutableDictionary<AppId, ImmutableHashSet<DeploymentId>>.Empty;
+    internal PortHolders PortHolders { get; private init; } = PortHolders.Empty;
     internal PathIndex Paths { get; private init; } = PathIndex.Empty;
 
     /// <summary>The oldest first.</summary>
@@ -73,8 +74,8 @@ public sealed record ClusterState
         ClusterChange.PutNode(var node) => Indexed(this with { Nodes = Nodes.SetItem(node.Id, node) }, node.Id),
         ClusterChange.RemoveNode(var id) => Indexed(this with { Nodes = Nodes.Remove(id), Presence = Presence.Remove(id) }, id),
         ClusterChange.PutPresence(var presence) => Indexed(this with { Presence = Presence.SetItem(presence.Node, presence) }, presence.Node),
-        ClusterChange.PutApp(var app) => this with { Apps = Apps.SetItem(app.Id, app), Paths = Paths.WithApp(app.Id, Versions.GetValueOrDefault(app.Id)) },
-        ClusterChange.RemoveApp(var id) => this with { Apps = Apps.Remove(id), Paths = Paths.WithoutApp(id, Versions.GetValueOrDefault(id)) },
+        ClusterChange.PutApp(var app) => this with { Apps = Apps.SetItem(app.Id, app), PortHolders = PortHolders.With(Apps.GetValueOrDefault(app.Id)?.Spec, app.Spec), Paths = Paths.WithApp(app.Id, Versions.GetValueOrDefault(app.Id)) },
+        ClusterChange.RemoveApp(var id) => this with { Apps = Apps.Remove(id), PortHolders = PortHolders.With(Apps.GetValueOrDefault(id)?.Spec, null), Paths = Paths.WithoutApp(id, Versions.GetValueOrDefault(id)) },
         ClusterChange.PutFormerApp(var former) => Put(former),
         ClusterChange.RemoveFormerApp(var id, var version) => RemoveFormer(id, version),
         ClusterChange.PutGroup(var group) => this with { Groups = Groups.SetItem(group.Id, group), Paths = Paths.WithGroup(group.Id) },

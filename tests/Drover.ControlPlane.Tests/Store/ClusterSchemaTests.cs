@@ -59,6 +59,17 @@ public sealed class ClusterSchemaTests
         Assert.Contains("backup", error.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("null")]
+    [InlineData("{\"spec\":{}}")]
+    public void A_deployment_that_another_version_stored_is_told_and_not_passed_over(string before)
+    {
+        var stored = $$"""{"id":"d1","version":"2026-01-05T12:00:00Z","affectedApps":["/a"],"steps":[],"currentStep":0,"startedAt":"2026-01-05T12:00:00Z","waitsFor":null,"before":{{before}} }""";
+        var error = Assert.Throws<InvalidDataException>(() => ClusterSchema.Read(new("deployments/d1", System.Text.Encoding.UTF8.GetBytes(stored), 1)));
+        Assert.Contains("'deployments/d1'", error.Message, StringComparison.Ordinal);
+        Assert.Contains("another version", error.Message, StringComparison.Ordinal);
+    }
+
     private static IEnumerable<string> Defaults(object value, string path)
     {
         foreach (var property in value.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.CanWrite))

@@ -147,4 +147,27 @@ public sealed class PlanTests
         Assert.IsType<CancelOutcome.Stopped>(shop.Cancel(shop.State.DeploymentOf(new("/a1"))!.Id, force: true));
         shop.Put(App("/more"));
     }
+
+    [Theory]
+    [InlineData(10, 1.1, 11)]
+    [InlineData(3, 0.5, 2)]
+    [InlineData(0, 5, 0)]
+    [InlineData(7, 0, 0)]
+    public void Scaling_rounds_up_what_is_more_than_whole_and_no_more(int instances, double factor, int expected)
+    {
+        var shop = new Shop();
+        shop.Put(App("/g/a", instances));
+        shop.Settle();
+        Assert.IsType<ChangeOutcome.Accepted>(shop.Commit((s, now, id) => GroupChanges.Scale(s, new("/g"), factor, false, now, id)));
+        Assert.Equal(expected, shop.State.Apps[new("/g/a")].Spec.Instances);
+    }
+
+    [Fact]
+    public void Scaling_over_the_most_an_app_may_have_is_refused()
+    {
+        var shop = new Shop();
+        shop.Put(App("/g/a", 2));
+        shop.Settle();
+        Assert.Contains("50000", Assert.Single(Assert.IsType<ChangeOutcome.Invalid>(shop.Commit((s, now, id) => GroupChanges.Scale(s, new("/g"), 1e300, false, now, id))).Errors).Message, StringComparison.Ordinal);
+    }
 }
