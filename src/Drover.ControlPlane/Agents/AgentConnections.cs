@@ -94,17 +94,17 @@ public sealed class AgentConnections(ICluster cluster, IChance chance) : IAgentC
             if (!IsCurrent(session)) return;
             session.Send(new ToAgent { Desired = whole });
             session.Ready = true;
-            Ordered(session, revision);
+            session.Revision = revision;
+            foreach (var open in _steps.Values) if (open.Node == session.Node) SendDue(session, open);
         }
     }
 
-    /// <summary>The session has its orders as of this revision of the state: steps that waited for them follow.</summary>
-    internal void Ordered(AgentSession session, long revision)
+    /// <summary>Orders have been given: steps that waited for them follow.</summary>
+    internal void Ordered()
     {
         lock (_lock)
         {
-            session.Revision = revision;
-            foreach (var open in _steps.Values) if (open.Node == session.Node) SendDue(session, open);
+            foreach (var open in _steps.Values) if (_sessions.TryGetValue(open.Node, out var session)) SendDue(session, open);
         }
     }
 
@@ -221,14 +221,18 @@ public sealed class AgentSession(NodeId node, CancellationToken outer) : IDispos
     private readonly Channel<ToAgent> _orders = Channel.CreateBounded<ToAgent>(new BoundedChannelOptions(OrdersWaiting) { SingleReader = true });
 
     private bool _disposed;
+    private long _first;
+    private volatile OrderedUpTo? _ordered;
 
     public NodeId Node => node;
     public CancellationToken Ended => _ended.Token;
     public string? EndedBecause { get; private set; }
     /// <summary>It got its orders: steps and log requests may follow.</summary>
     public bool Ready { get; set; }
-    /// <summary>Revision of the state its orders are of.</summary>
-    public long Revision { get; set; }
+    /// <summary>Revision of the state its orders are of: that of its first ones, then that up to which all are given.</summary>
+    public long Revision { get => Math.Max(_first, _ordered?.Revision ?? 0); set => _first = value; }
+    /// <summary>The limit of its transfers that it was told.</summary>
+    public long? Limit { get; set; }
     /// <summary>Its request for a lease that is not answered yet.</summary>
     public LeaseRequest? Asked { get; set; }
     /// <summary>It was ended because nothing more came.</summary>
@@ -236,6 +240,9 @@ public sealed class AgentSession(NodeId node, CancellationToken outer) : IDispos
     /// <summary>When the last word of it came.</summary>
     public DateTimeOffset Heard { get; set; }
     public IAsyncEnumerable<ToAgent> Orders => _orders.Reader.ReadAllAsync(_ended.Token);
+
+    /// <summary>From now on it gets what each commit changes.</summary>
+    internal void Follow(OrderedUpTo ordered) => _ordered = ordered;
 
     /// <summary>False: it does not take what is sent. Such a connection is ended; the agent gets everything anew on the next.</summary>
     public bool Send(ToAgent order)

@@ -23,7 +23,7 @@ public sealed record AgentLinkOptions(string Cluster, string TicketKeyPem, long 
 
 /// <summary>The agents' end of the control plane: one stream a node, orders down as commits make them, observations up into decisions.</summary>
 public sealed partial class AgentLinkService(
-    ICluster cluster, AgentConnections connections, LeaseBook leases, Authorities authorities, AuditLog audit, AgentLinkOptions options, TimeProvider time, IHostApplicationLifetime lifetime, Volumes.VolumeStreams streams, ILogger<AgentLinkService> log)
+    ICluster cluster, AgentConnections connections, AgentOrders orders, LeaseBook leases, Authorities authorities, AuditLog audit, AgentLinkOptions options, TimeProvider time, IHostApplicationLifetime lifetime, Volumes.VolumeStreams streams, ILogger<AgentLinkService> log)
     : AgentLink.AgentLinkBase
 {
     /// <summary>Heartbeats that may be missed.</summary>
@@ -42,11 +42,9 @@ public sealed partial class AgentLinkService(
         {
             // Again: a revocation that came before Begin did not find this session to end it.
             StillTrusted(context);
-            // Watched before the state is read: no commit falls between the first orders and the changes.
-            var commits = cluster.Watch(session.Ended);
             await cluster.Decide(state => AgentObservations.Greeted(state, hello, leases.Longest, time.GetUtcNow()), session.Ended);
             log.AgentConnected(hello.Node, hello.Address, hello.AgentVersion, hello.Instances.Count, hello.Volumes.Count);
-            await Serve(session, commits, requestStream, responseStream);
+            await Serve(session, requestStream, responseStream);
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested || session.EndedBecause is not null)
         {
@@ -58,11 +56,12 @@ public sealed partial class AgentLinkService(
         }
     }
 
-    /// <summary>Reading, writing and ordering run side by side; the first to end, ends the connection.</summary>
-    private async Task Serve(AgentSession session, IAsyncEnumerable<Committed> commits, IAsyncStreamReader<FromAgent> incoming, IServerStreamWriter<ToAgent> outgoing)
+    /// <summary>Reading and writing run side by side; the first to end, ends the connection.</summary>
+    private async Task Serve(AgentSession session, IAsyncStreamReader<FromAgent> incoming, IServerStreamWriter<ToAgent> outgoing)
     {
         session.Send(new ToAgent { Welcome = new Welcome { Cluster = options.Cluster, TicketKeyPem = options.TicketKeyPem, HeartbeatSeconds = (int)options.Heartbeat.TotalSeconds } });
-        Task[] parts = [Read(session, incoming), Write(session, outgoing), Order(session, commits)];
+        orders.Join(session);
+        Task[] parts = [Read(session, incoming), Write(session, outgoing)];
         var first = await Task.WhenAny(parts);
         session.End(first.IsFaulted ? first.Exception.GetBaseException().Message : "the agent closed the connection");
         await Task.WhenAll(parts).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -131,46 +130,10 @@ public sealed partial class AgentLinkService(
         await foreach (var order in session.Orders) await outgoing.WriteAsync(order, session.Ended);
     }
 
-    /// <summary>The whole order once, then what each commit changes in it.</summary>
-    private async Task Order(AgentSession session, IAsyncEnumerable<Committed> commits)
-    {
-        var state = cluster.Current;
-        var ordered = DesiredState.For(state, session.Node);
-        var whole = ordered.Clone();
-        whole.Generation = Generation(state);
-        connections.Ready(session, whole, state.Revision);
-        leases.Serve(session);
-        var limit = LimitOf(state, session.Node);
-        if (limit is not null) session.Send(Limiting(limit));
-        await foreach (var commit in commits)
-        {
-            if (commit.After.Revision <= state.Revision) continue;
-            if (DesiredState.MayDiffer(state, commit.After))
-            {
-                var next = DesiredState.For(commit.After, session.Node);
-                var change = DesiredState.Change(ordered, next);
-                (state, ordered) = (commit.After, next);
-                if (change is not null)
-                {
-                    change.Generation = Generation(commit.After);
-                    session.Send(new ToAgent { Change = change });
-                }
-            }
-            if (LimitOf(commit.After, session.Node) is var wished && wished != limit) session.Send(Limiting(limit = wished));
-            connections.Ordered(session, commit.After.Revision);
-            leases.Serve(session);
-        }
-    }
-
-    private static long? LimitOf(ClusterState state, NodeId node) => state.Nodes.GetValueOrDefault(node)?.TransferLimit;
-
-    private static ToAgent Limiting(long? bytesPerSecond) => new() { TransferLimits = new TransferLimits { BytesPerSecond = bytesPerSecond ?? 0 } };
-
-    private long Generation(ClusterState state) => (options.Term << 40) + state.Revision;
-
     private async Task Leave(AgentSession session)
     {
         var why = session.EndedBecause ?? "the connection was closed";
+        orders.Leave(session);
         if (!connections.Finish(session)) return;
         log.AgentLeft(session.Node.Value, why);
         if (lifetime.ApplicationStopping.IsCancellationRequested) return;

@@ -16,6 +16,8 @@ public static class AgentSetup
         services.AddSingleton<Volumes.VolumeStreams>();
         services.AddSingleton<VolumePromotions>();
         services.AddSingleton(all => new LeaseBook(all.GetRequiredService<ICluster>(), options.Lease, all.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<AgentOrders>();
+        services.AddHostedService(all => all.GetRequiredService<AgentOrders>());
         services.AddSingleton<IAgentConnections>(all => all.GetRequiredService<AgentConnections>());
         return services;
     }

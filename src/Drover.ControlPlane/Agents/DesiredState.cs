@@ -36,6 +36,24 @@ public static class DesiredState
         return DesiredContainer.Of(state, move.Target, moved, instance.Incarnation + 1, InstanceWish.Hold);
     }
 
+    /// <summary>What changed of these copies alone, where nothing else of the node's orders can have. Null: nothing to say.</summary>
+    public static DesiredChange? Change(ClusterState before, ClusterState after, NodeId node, IReadOnlyCollection<InstanceId> copies)
+    {
+        DesiredChange? change = null;
+        foreach (var id in copies.Order())
+        {
+            var (was, now) = (Of(before, node, id), Of(after, node, id));
+            if (now is null ? was is null : now.Equals(was)) continue;
+            change ??= new();
+            if (now is not null) change.Instances.Add(now);
+            else change.RemovedInstances.Add(id.Value);
+        }
+        return change;
+
+        static DesiredInstance? Of(ClusterState state, NodeId node, InstanceId id) =>
+            state.Instances.TryGetValue(id, out var copy) && copy.Node == node ? DesiredContainer.Of(state, node, copy, copy.Incarnation, WishOf(state, copy, state.OpenMoves)) : null;
+    }
+
     /// <summary>Null: nothing to say.</summary>
     public static DesiredChange? Change(Desired before, Desired after)
     {
@@ -51,7 +69,7 @@ public static class DesiredState
         !ReferenceEquals(before.Instances, after.Instances) || !ReferenceEquals(before.Volumes, after.Volumes) || !ReferenceEquals(before.Moves, after.Moves)
         || !ReferenceEquals(before.Operations, after.Operations) || !ReferenceEquals(before.Networks, after.Networks) || !ReferenceEquals(before.Nodes, after.Nodes) || !ReferenceEquals(before.Apps, after.Apps);
 
-    private static InstanceWish WishOf(ClusterState state, Instance instance, List<Move> moves)
+    private static InstanceWish WishOf(ClusterState state, Instance instance, IEnumerable<Move> moves)
     {
         // In line it runs on until it is its turn.
         if (instance is { Goal: InstanceGoal.Removed, InLine: false }) return InstanceWish.Remove;

@@ -17,6 +17,7 @@ public sealed class LeaseBook
     // From this revision of its orders on a node gets grants; the largest there is: not until what is being decided is decided.
     private readonly Dictionary<NodeId, long> _notBefore = [];
     private readonly HashSet<(NodeId, string)> _refused = [];
+    private readonly HashSet<AgentSession> _waiting = [];
     private LeaseGrants _grants;
 
     public LeaseBook(ICluster cluster, LeaseTerms terms, TimeProvider time)
@@ -61,14 +62,31 @@ public sealed class LeaseBook
         }
     }
 
-    /// <summary>Answers what the session asked, where it may be answered now. Called after each of its orders too.</summary>
+    /// <summary>Answers those that could not be answered when they asked. Called after orders.</summary>
+    public void ServeWaiting()
+    {
+        lock (_lock) foreach (var session in _waiting.ToList()) Serve(session);
+    }
+
+    /// <summary>The session has ended.</summary>
+    public void Forget(AgentSession session)
+    {
+        lock (_lock) _waiting.Remove(session);
+    }
+
+    /// <summary>Answers what the session asked, where it may be answered now.</summary>
     public void Serve(AgentSession session)
     {
         lock (_lock)
         {
             // Never before its orders: a node that comes back must know what it no longer owns before it may write.
-            if (session.Asked is not { } asked || !session.Ready || session.Revision < _notBefore.GetValueOrDefault(session.Node)) return;
+            if (session.Asked is not { } asked || !session.Ready || session.Revision < _notBefore.GetValueOrDefault(session.Node))
+            {
+                if (session.Asked is not null) _waiting.Add(session);
+                return;
+            }
             session.Asked = null;
+            _waiting.Remove(session);
             // Counted before it can leave: the node began to count when it asked, earlier still.
             _grants = _grants.Granted(session.Node, Now);
             session.Send(new ToAgent { Lease = new LeaseGrant { AskedAtUs = asked.AskedAtUs, LengthMs = (long)_grants.Terms.Length.TotalMilliseconds } });

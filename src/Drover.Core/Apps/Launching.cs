@@ -27,8 +27,7 @@ public static class Launching
         }
         if (!Rollout.Exclusive(copy.Spec)) return null;
         // One writer: whoever still has a container on these volumes, or this address, goes first.
-        var names = copy.Spec.Volumes.Select(m => m.Name).ToHashSet();
-        var other = state.Instances.Values.Where(i => i.Id != copy.Id && i.Node is not null && (i.App == copy.App || i.Spec.Volumes.Any(m => names.Contains(m.Name)))).MinBy(i => i.Id);
+        var other = copy.Spec.Volumes.SelectMany(m => state.InstancesOf(m.Name)).Concat(state.InstancesOf(copy.App)).Where(i => i.Id != copy.Id && i.Node is not null).MinBy(i => i.Id);
         return other is null ? null : $"{other.Task} to be gone from {other.Node}";
     }
 

@@ -49,6 +49,9 @@ public sealed record ClusterState
 
     public IEnumerable<Instance> InstancesOn(NodeId node) => Copies.ByNode.TryGetValue(node, out var load) ? load.Copies.Select(id => Instances[id]) : [];
 
+    /// <summary>Copies that mount the volume.</summary>
+    public IEnumerable<Instance> InstancesOf(VolumeName volume) => Copies.ByVolume.TryGetValue(volume, out var ids) ? ids.Select(id => Instances[id]) : [];
+
     /// <summary>Moves that have not ended.</summary>
     public IEnumerable<Move> OpenMoves => OpenMoveIds.Select(id => Moves[id]);
 

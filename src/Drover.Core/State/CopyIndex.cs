@@ -26,6 +26,9 @@ internal sealed record CopyIndex
     /// <summary>Apps of which a copy wants a place.</summary>
     public ImmutableHashSet<AppId> Waiting { get; private init; } = [];
 
+    /// <summary>Copies by the volumes they mount.</summary>
+    public ImmutableDictionary<VolumeName, ImmutableHashSet<InstanceId>> ByVolume { get; private init; } = ImmutableDictionary<VolumeName, ImmutableHashSet<InstanceId>>.Empty;
+
     /// <summary>From nothing, all at once.</summary>
     public static CopyIndex Of(ClusterState state)
     {
@@ -41,6 +44,7 @@ internal sealed record CopyIndex
             Due = [.. state.Instances.Values.Select(DueKey).OfType<CopyKey>()],
             Open = [.. state.Nodes.Values.Where(n => !n.Cordoned && state.IsConnected(n.Id)).Select(n => FreeNode.Of(n, loads.GetValueOrDefault(n.Id) ?? NodeLoad.None))],
         };
+        foreach (var copy in state.Instances.Values) if (copy.Spec.Volumes.Length > 0) index = index with { ByVolume = index.Mounting(null, copy) };
         return index with { Waiting = [.. index.ByApp.Where(a => !a.Value.Waiting.IsEmpty).Select(a => a.Key)] };
     }
 
@@ -55,6 +59,7 @@ internal sealed record CopyIndex
         var (wasHalted, isHalted) = (was is not null && InstanceLifecycle.IsHalted(was), now is not null && InstanceLifecycle.IsHalted(now));
         if (wasHalted != isHalted) next = next with { Halted = isHalted ? Halted.Add(id) : Halted.Remove(id) };
         next = next.Timed(id, was, now);
+        if (!ReferenceEquals(was?.Spec, now?.Spec) && (was?.Spec.Volumes.Length > 0 || now?.Spec.Volumes.Length > 0)) next = next with { ByVolume = Mounting(was, now) };
         if (was?.Node == now?.Node && (was?.Node is null || ReferenceEquals(was!.Spec, now!.Spec))) return next;
         if (was?.Node is { } left) next = next.Loaded(state, left, load => load.Without(was));
         if (now?.Node is { } taken) next = next.Loaded(state, taken, load => load.And(now));
@@ -92,6 +97,19 @@ internal sealed record CopyIndex
         if (was is { } gone) open = open.Remove(gone);
         if (now is { } come) open = open.Add(come);
         return next with { Open = open };
+    }
+
+    private ImmutableDictionary<VolumeName, ImmutableHashSet<InstanceId>> Mounting(Instance? was, Instance? now)
+    {
+        var next = ByVolume;
+        foreach (var mount in was?.Spec.Volumes ?? [])
+        {
+            if (!next.TryGetValue(mount.Name, out var copies)) continue;
+            copies = copies.Remove(was!.Id);
+            next = copies.IsEmpty ? next.Remove(mount.Name) : next.SetItem(mount.Name, copies);
+        }
+        foreach (var mount in now?.Spec.Volumes ?? []) next = next.SetItem(mount.Name, (next.GetValueOrDefault(mount.Name) ?? []).Add(now!.Id));
+        return next;
     }
 
     private CopyIndex Loaded(ClusterState state, NodeId id, Func<NodeLoad, NodeLoad> change)
