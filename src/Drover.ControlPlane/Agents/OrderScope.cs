@@ -88,7 +88,7 @@ public sealed class OrderScope
         foreach (var state in (ClusterState[])[commit.Before, commit.After])
         {
             foreach (var move in state.OpenMoves) if (move.Volumes.Items.Any(v => v.Name == name)) _nodes.UnionWith([move.Source, move.Target]);
-            foreach (var copy in state.InstancesOf(name)) if (copy.Node is { } at) _nodes.Add(at);
+            foreach (var copy in state.InstancesWith(name)) if (copy.Node is { } at) _nodes.Add(at);
             if (!state.Volumes.TryGetValue(name, out var volume)) continue;
             if (volume.Primary is { } primary) _nodes.Add(primary);
             foreach (var standby in volume.Standbys) _nodes.Add(standby.Node);

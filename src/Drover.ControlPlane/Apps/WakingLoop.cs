@@ -2,7 +2,7 @@ using System.Threading.Channels;
 
 namespace Drover.ControlPlane.Apps;
 
-/// <summary>A loop that looks at the cluster after every commit and at moments it named itself, one pass at a time. Commits that come during a pass are seen by the next.</summary>
+/// <summary>A loop that looks at the cluster after commits that concern it and at moments it named itself, one pass at a time. Commits that come during a pass are seen by the next.</summary>
 public abstract class WakingLoop(ICluster cluster, TimeProvider time, ILogger log) : BackgroundService
 {
     private static readonly TimeSpan AfterFailure = TimeSpan.FromSeconds(1);
@@ -15,6 +15,9 @@ public abstract class WakingLoop(ICluster cluster, TimeProvider time, ILogger lo
     protected TimeProvider Time => time;
 
     protected void Wake() => _wake.Writer.TryWrite(true);
+
+    /// <summary>False: there is nothing in this commit that a pass would look at. Called for each, beside a pass.</summary>
+    protected virtual bool Concerns(Committed commit) => commit.Missed || !commit.Changes.IsEmpty;
 
     /// <summary>Does what is to be done now.</summary>
     /// <returns>Moment at which to look again though nothing changed; null: none.</returns>
@@ -64,7 +67,7 @@ public abstract class WakingLoop(ICluster cluster, TimeProvider time, ILogger lo
     {
         try
         {
-            await foreach (var commit in commits) if (commit.Missed || !commit.Changes.IsEmpty) Wake();
+            await foreach (var commit in commits) if (Concerns(commit)) Wake();
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {

@@ -10,7 +10,7 @@ public sealed class DrainLoop(ICluster cluster, TimeProvider time, IChance chanc
     protected override async Task<DateTimeOffset?> Pass(CancellationToken cancel)
     {
         var next = new List<DateTimeOffset?>();
-        foreach (var node in Cluster.Current.Nodes.Values.Where(n => n.Drain is { State: DrainState.Draining }))
+        foreach (var node in Cluster.Current.DrainingNodes)
         {
             // Looked at first: most commits change nothing for a drain, and then nobody's turn is taken.
             var probe = Draining.Next(Cluster.Current, node.Id, Time.GetUtcNow(), chance);

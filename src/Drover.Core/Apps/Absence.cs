@@ -23,6 +23,12 @@ public static class Absence
         instance is { State: InstanceState.Unreachable, Spec.Unreachable: { } strategy } && Replaceable(instance)
         && LostAt(state, instance, knownSince) + strategy.InactiveAfter is { } at && now >= at;
 
+    /// <summary>False: every known node's agent is connected.</summary>
+    public static bool Any(ClusterState state) => !state.Copies.Away.IsEmpty;
+
+    /// <summary>Apps with copies on nodes whose agent is away.</summary>
+    public static IEnumerable<AppId> Apps(ClusterState state) => state.Copies.Away.SelectMany(state.InstancesOn).Select(copy => copy.App).Distinct();
+
     /// <summary>Marks and forgets what is due.</summary>
     public static Decision<int> Fold(ClusterState state, DateTimeOffset now, DateTimeOffset knownSince)
     {
@@ -61,10 +67,12 @@ public static class Absence
         DateTimeOffset? first = null;
         foreach (var node in state.Copies.Away)
         {
-            if (Since(state, node, knownSince) is not { } since) continue;
+            if (Since(state, node, knownSince) is not { } since || !state.Copies.ByNode.ContainsKey(node)) continue;
+            Consider(since + Patience);
+            // All others of this node come after that.
+            if (since + Patience > now) continue;
             foreach (var instance in state.InstancesOn(node))
             {
-                Consider(since + Patience);
                 if (instance.Spec.Unreachable is not { } strategy) continue;
                 Consider(since + Patience + strategy.InactiveAfter);
                 Consider(since + Patience + strategy.ExpungeAfter);

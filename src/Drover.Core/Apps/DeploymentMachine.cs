@@ -30,6 +30,12 @@ public static class DeploymentMachine
         return Decision.Of(false, changes, [.. acts.SelectMany(a => a.Events)]);
     }
 
+    /// <summary>The step at work may come to its end by what happens to others than its own apps: to nodes and data, or to an app that is depended on.</summary>
+    public static bool LooksOutward(ClusterState state, DeploymentId id) =>
+        state.Deployments.TryGetValue(id, out var deployment) && deployment.CurrentStep < deployment.Steps.Count
+        && deployment.Steps[deployment.CurrentStep].Actions.Items.Any(a => state.Apps.TryGetValue(a.App, out var app)
+            && (Rollout.Exclusive(app.Spec) || state.InstancesOf(a.App).Any(i => Rollout.Exclusive(i.Spec)) || Missing(state, app) is not null));
+
     /// <summary>What the step waits for; of several apps the first is named.</summary>
     private static string? Waits(ImmutableArray<RolloutStep> acts, EquatableList<DeploymentAction> actions)
     {

@@ -27,7 +27,7 @@ public static class Launching
         }
         if (!Rollout.Exclusive(copy.Spec)) return null;
         // One writer: whoever still has a container on these volumes, or this address, goes first.
-        var other = copy.Spec.Volumes.SelectMany(m => state.InstancesOf(m.Name)).Concat(state.InstancesOf(copy.App)).Where(i => i.Id != copy.Id && i.Node is not null).MinBy(i => i.Id);
+        var other = copy.Spec.Volumes.SelectMany(m => state.InstancesWith(m.Name)).Concat(state.InstancesOf(copy.App)).Where(i => i.Id != copy.Id && i.Node is not null).MinBy(i => i.Id);
         return other is null ? null : $"{other.Task} to be gone from {other.Node}";
     }
 

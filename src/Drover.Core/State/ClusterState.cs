@@ -49,8 +49,11 @@ public sealed record ClusterState
 
     public IEnumerable<Instance> InstancesOn(NodeId node) => Copies.ByNode.TryGetValue(node, out var load) ? load.Copies.Select(id => Instances[id]) : [];
 
+    /// <summary>Nodes that are being emptied, by name.</summary>
+    public IEnumerable<Node> DrainingNodes => Copies.Draining.Order().Select(id => Nodes[id]);
+
     /// <summary>Copies that mount the volume.</summary>
-    public IEnumerable<Instance> InstancesOf(VolumeName volume) => Copies.ByVolume.TryGetValue(volume, out var ids) ? ids.Select(id => Instances[id]) : [];
+    public IEnumerable<Instance> InstancesWith(VolumeName volume) => Copies.ByVolume.TryGetValue(volume, out var ids) ? ids.Select(id => Instances[id]) : [];
 
     /// <summary>Moves that have not ended.</summary>
     public IEnumerable<Move> OpenMoves => OpenMoveIds.Select(id => Moves[id]);

@@ -15,6 +15,8 @@ internal sealed record CopyIndex
     public ImmutableSortedSet<FreeNode> Open { get; private init; } = [];
     /// <summary>Known nodes whose agent is not connected.</summary>
     public ImmutableHashSet<NodeId> Away { get; private init; } = [];
+    /// <summary>Nodes that an operator wants emptied.</summary>
+    public ImmutableHashSet<NodeId> Draining { get; private init; } = [];
     /// <summary>Copies that keep a place where nothing runs.</summary>
     public ImmutableHashSet<InstanceId> Halted { get; private init; } = [];
     /// <summary>Copies that are being stopped.</summary>
@@ -38,6 +40,7 @@ internal sealed record CopyIndex
             ByApp = state.Instances.Values.GroupBy(i => i.App).ToImmutableDictionary(g => g.Key, AppCopies.Of),
             ByNode = loads,
             Away = [.. state.Nodes.Keys.Where(n => !state.IsConnected(n))],
+            Draining = [.. state.Nodes.Values.Where(IsDraining).Select(n => n.Id)],
             Halted = [.. state.Instances.Values.Where(InstanceLifecycle.IsHalted).Select(i => i.Id)],
             Leaving = [.. state.Instances.Values.Where(Leaves).Select(i => i.Id)],
             InLine = [.. state.Instances.Values.Where(StandsInLine).Select(CopyKey.Of)],
@@ -92,6 +95,8 @@ internal sealed record CopyIndex
         var (was, now) = (Opening(before, id, load), Opening(after, id, load));
         var away = after.Nodes.ContainsKey(id) && !after.IsConnected(id);
         var next = away == Away.Contains(id) ? this : this with { Away = away ? Away.Add(id) : Away.Remove(id) };
+        var draining = after.Nodes.TryGetValue(id, out var node) && IsDraining(node);
+        if (draining != next.Draining.Contains(id)) next = next with { Draining = draining ? next.Draining.Add(id) : next.Draining.Remove(id) };
         if (was == now) return next;
         var open = Open;
         if (was is { } gone) open = open.Remove(gone);
@@ -120,6 +125,8 @@ internal sealed record CopyIndex
         if (Opening(state, id, before) is not { } was || Opening(state, id, after) is not { } now || was == now) return next;
         return next with { Open = Open.Remove(was).Add(now) };
     }
+
+    private static bool IsDraining(Node node) => node.Drain is { State: DrainState.Draining };
 
     private static FreeNode? Opening(ClusterState state, NodeId id, NodeLoad load) =>
         state.Nodes.TryGetValue(id, out var node) && !node.Cordoned && state.IsConnected(id) ? FreeNode.Of(node, load) : null;
