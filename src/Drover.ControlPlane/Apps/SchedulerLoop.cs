@@ -6,17 +6,21 @@ using Drover.Core.State;
 
 namespace Drover.ControlPlane.Apps;
 
-/// <summary>The built-in framework: takes offers for the copies that wait for a place, and says of the others what they wait for.</summary>
+/// <summary>The built-in framework: looks where the copies that wait for a place can go, asks for offers of those nodes and uses them, many in one commit; and says of the others what they wait for.</summary>
 public sealed class SchedulerLoop(ICluster cluster, IOfferExchange exchange, TimeProvider time, ILogger<SchedulerLoop> log) : WakingLoop(cluster, time, log)
 {
     public static readonly FrameworkId Framework = new("apps");
 
+    /// <summary>Copies placed in one pass: what comes meanwhile (a node that is gone, an app that is changed) is seen by the next, soon.</summary>
+    private const int Most = 512;
     private static readonly TimeSpan Refuse = TimeSpan.FromSeconds(5);
 
-    private readonly Dictionary<NodeId, Offer> _offers = [];
+    private readonly ParkedApps _parked = new();
     private IOfferSubscription? _subscription;
-    private bool _hungry;
     private Task? _coming;
+
+    /// <summary>Nodes looked at since the start.</summary>
+    internal long Looked { get; private set; }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -25,64 +29,50 @@ public sealed class SchedulerLoop(ICluster cluster, IOfferExchange exchange, Tim
         await base.ExecuteAsync(stoppingToken);
     }
 
+    // Where others have offers, those are looked at with every commit: what they promise may be gone.
+    protected override bool Concerns(Committed commit) => _parked.Look(commit) || (exchange.IsShared && (commit.Missed || !commit.Changes.IsEmpty));
+
     protected override async Task<DateTimeOffset?> Pass(CancellationToken cancel)
     {
+        _parked.Begin();
         var refusalsEnd = exchange.Refresh();
-        if (AppScheduling.Waiting(Cluster.Current).IsEmpty)
+        var state = Cluster.Current;
+        if (!AppScheduling.AnyWaits(state))
         {
             Rest(hungry: false);
             return refusalsEnd;
         }
-        exchange.Revive(Framework);
-        Gather();
-        _hungry = false;
-        var next = new List<DateTimeOffset?> { refusalsEnd };
-        foreach (var copy in AppScheduling.Waiting(Cluster.Current)) next.Add(await Place(copy, cancel));
-        Rest(_hungry);
-        return DeploymentLoop.Earliest(next);
+        var plan = SchedulingPass.Run(state, exchange.HeldFrom(Framework), Most, _parked.IsParked, Time.GetUtcNow());
+        Looked += plan.Looked;
+        await Task.WhenAll([Use(plan.Takes, cancel), Say([.. plan.Says], cancel)]);
+        _parked.Park(plan.Refused);
+        Rest(plan.ForOffer);
+        if (plan.More) Wake();
+        return DeploymentLoop.Earliest([refusalsEnd, plan.Until]);
     }
 
-    private async Task<DateTimeOffset?> Place(Instance copy, CancellationToken cancel)
+    private async Task Use(IReadOnlyCollection<SchedulingChoice.Take> takes, CancellationToken cancel)
     {
-        var state = Cluster.Current;
-        if (!state.Instances.TryGetValue(copy.Id, out var current) || current.Node is not null) return null;
-        var choice = AppScheduling.Choose(state, current, _offers.Keys.ToHashSet(), Time.GetUtcNow());
-        if (choice is SchedulingChoice.Wait wait)
-        {
-            _hungry |= wait.ForOffer;
-            if (current.WaitsFor != wait.For) await Say(current.Id, wait.For, cancel);
-            return wait.Until;
-        }
-        var take = (SchedulingChoice.Take)choice;
-        if (!_offers.Remove(take.Node, out var offer)) return null;
-        var outcome = await exchange.Accept(Framework, offer.Id, [take.Operation], TimeSpan.Zero, cancel);
-        // What the offer had beyond this copy is offered again at once.
-        Gather();
-        if (outcome is AcceptOutcome.Answered { Operations: [OperationOutcome.Refused refused] })
-        {
-            log.LogInformation("{Instance} was not taken on {Node}: {Reason}", refused.Instance, take.Node, refused.Reason);
-            await Say(copy.Id, refused.Reason, cancel);
-        }
-        return null;
-    }
-
-    private void Gather()
-    {
-        while (_subscription!.Events.TryRead(out var happened))
-        {
-            if (happened is OfferEvent.Made made) _offers[made.Offer.Node] = made.Offer;
-            if (happened is OfferEvent.Rescinded(var id) && _offers.Values.FirstOrDefault(o => o.Id == id) is { } gone) _offers.Remove(gone.Node);
-        }
+        if (takes.Count == 0) return;
+        var offers = exchange.Ask(Framework, [.. takes.Select(t => t.Node)]).ToDictionary(o => o.Node);
+        // All that one node takes with its one offer. A node that another framework was promised since is looked for again with the next pass.
+        var accepted = takes.Where(t => offers.ContainsKey(t.Node)).GroupBy(t => t.Node).Select(g => (offers[g.Key].Id, (IReadOnlyList<OfferOperation>)[.. g.Select(t => t.Operation)])).ToList();
+        if (accepted.Count < offers.Count || offers.Count == 0) Wake();
+        var answers = await exchange.Accept(Framework, accepted, cancel);
+        var refused = answers.OfType<AcceptOutcome.Answered>().SelectMany(a => a.Operations).OfType<OperationOutcome.Refused>().ToList();
+        foreach (var one in refused) log.LogInformation("{Instance} was not taken: {Reason}", one.Instance, one.Reason);
+        await Say([.. refused.Select(r => (r.Instance, r.Reason))], cancel);
     }
 
     /// <summary>Keeps nothing it does not use: other frameworks may have it.</summary>
     /// <param name="hungry">A copy waits for a node that another framework is offered at the moment: it is to be told when that comes free.</param>
     private void Rest(bool hungry)
     {
-        if (!hungry) exchange.Suppress(Framework);
-        Gather();
-        exchange.Decline(Framework, [.. _offers.Values.Select(o => o.Id)], hungry ? Refuse : TimeSpan.Zero);
-        _offers.Clear();
+        if (hungry) exchange.Revive(Framework);
+        else exchange.Suppress(Framework);
+        while (_subscription!.Events.TryRead(out _)) { /* What it holds, the exchange knows. */ }
+        var held = exchange.Outstanding.Where(o => o.Framework == Framework).Select(o => o.Id).ToList();
+        if (held.Count > 0) exchange.Decline(Framework, held, hungry ? Refuse : TimeSpan.Zero);
         if (hungry && _coming is null or { IsCompleted: true }) _coming = WakeOnOffer();
     }
 
@@ -91,8 +81,11 @@ public sealed class SchedulerLoop(ICluster cluster, IOfferExchange exchange, Tim
         if (await _subscription!.Events.WaitToReadAsync(CancellationToken.None)) Wake();
     }
 
-    private Task<bool> Say(InstanceId id, string what, CancellationToken cancel) => Cluster.Decide(
-        state => state.Instances.TryGetValue(id, out var copy) && copy.Node is null && copy.WaitsFor != what
-            ? Decision.Of(true, [new ClusterChange.PutInstance(copy with { WaitsFor = what })])
-            : false, cancel);
+    private Task Say(IReadOnlyCollection<(InstanceId Copy, string What)> words, CancellationToken cancel)
+    {
+        if (words.Count == 0) return Task.CompletedTask;
+        return Cluster.Decide(state => Decision.Of(true, words
+            .Where(w => state.Instances.TryGetValue(w.Copy, out var copy) && copy.Node is null && copy.WaitsFor != w.What)
+            .Select(w => new ClusterChange.PutInstance(state.Instances[w.Copy] with { WaitsFor = w.What }))), cancel);
+    }
 }

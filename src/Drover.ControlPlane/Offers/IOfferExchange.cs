@@ -13,6 +13,18 @@ public interface IOfferExchange
     /// <summary>Uses one offer; what it does not use is free again at once. Each operation is checked against the state as it is now and is done whole or refused with its reason.</summary>
     Task<AcceptOutcome> Accept(FrameworkId framework, OfferId offer, IReadOnlyList<OfferOperation> operations, TimeSpan refuse, CancellationToken cancel);
 
+    /// <summary>Offers of these nodes, at once, for a framework that has looked for itself where it wants to go: those it holds and those that nobody is promised; of the others none.</summary>
+    IReadOnlyList<Offer> Ask(FrameworkId framework, IReadOnlyCollection<NodeId> nodes);
+
+    /// <summary>Uses many offers in one commit, in the order given; otherwise as the other.</summary>
+    Task<IReadOnlyList<AcceptOutcome>> Accept(FrameworkId framework, IReadOnlyList<(OfferId Offer, IReadOnlyList<OfferOperation> Operations)> accepted, CancellationToken cancel);
+
+    /// <summary>More than one framework is here.</summary>
+    bool IsShared { get; }
+
+    /// <summary>Nodes that other frameworks are promised.</summary>
+    IReadOnlySet<NodeId> HeldFrom(FrameworkId framework);
+
     /// <summary>Gives offers back; their nodes are not offered to it again for <paramref name="refuse"/>.</summary>
     void Decline(FrameworkId framework, IReadOnlyCollection<OfferId> offers, TimeSpan refuse);
 

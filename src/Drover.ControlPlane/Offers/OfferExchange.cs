@@ -33,23 +33,48 @@ public sealed class OfferExchange(ICluster cluster, TimeProvider time, IChance c
         }
     }
 
-    public async Task<AcceptOutcome> Accept(FrameworkId framework, OfferId offer, IReadOnlyList<OfferOperation> operations, TimeSpan refuse, CancellationToken cancel)
+    public async Task<AcceptOutcome> Accept(FrameworkId framework, OfferId offer, IReadOnlyList<OfferOperation> operations, TimeSpan refuse, CancellationToken cancel) =>
+        (await Accept(framework, [(offer, operations)], refuse, cancel))[0];
+
+    public Task<IReadOnlyList<AcceptOutcome>> Accept(FrameworkId framework, IReadOnlyList<(OfferId Offer, IReadOnlyList<OfferOperation> Operations)> accepted, CancellationToken cancel) =>
+        Accept(framework, accepted, TimeSpan.Zero, cancel);
+
+    private async Task<IReadOnlyList<AcceptOutcome>> Accept(
+        FrameworkId framework, IReadOnlyList<(OfferId Offer, IReadOnlyList<OfferOperation> Operations)> accepted, TimeSpan refuse, CancellationToken cancel)
     {
-        NodeId node;
+        List<NodeId?> nodes;
         lock (_gate)
         {
-            if (!_book.Outstanding.TryGetValue(offer, out var held) || held.Framework != framework) return new AcceptOutcome.NoSuchOffer(offer);
-            node = held.Node;
-            _book = OfferAllocator.Decline(_book, framework, [offer], refuse, time.GetUtcNow());
+            nodes = [.. accepted.Select(a => _book.Outstanding.TryGetValue(a.Offer, out var held) && held.Framework == framework ? (NodeId?)held.Node : null)];
+            _book = OfferAllocator.Decline(_book, framework, [.. accepted.Zip(nodes).Where(a => a.Second is not null).Select(a => a.First.Offer)], refuse, time.GetUtcNow());
         }
         try
         {
-            return new AcceptOutcome.Answered(await cluster.Decide(state => Apply(state, node, operations), cancel));
+            return await cluster.Decide(state => Apply(state, nodes, accepted), cancel);
         }
         finally
         {
             Refresh();
         }
+    }
+
+    public IReadOnlyList<Offer> Ask(FrameworkId framework, IReadOnlyCollection<NodeId> nodes)
+    {
+        lock (_gate)
+        {
+            (_book, var offers) = OfferAllocator.Ask(cluster.Current, _book, framework, nodes, time.GetUtcNow(), chance);
+            return offers;
+        }
+    }
+
+    public bool IsShared
+    {
+        get { lock (_gate) return _book.Frameworks.Count > 1; }
+    }
+
+    public IReadOnlySet<NodeId> HeldFrom(FrameworkId framework)
+    {
+        lock (_gate) return OfferAllocator.HeldFrom(_book, framework);
     }
 
     public void Decline(FrameworkId framework, IReadOnlyCollection<OfferId> offers, TimeSpan refuse)
@@ -89,23 +114,31 @@ public sealed class OfferExchange(ICluster cluster, TimeProvider time, IChance c
         }
     }
 
-    /// <summary>One commit for all operations of an offer, each on the state the one before left.</summary>
-    private Decision<IReadOnlyList<OperationOutcome>> Apply(ClusterState state, NodeId node, IReadOnlyList<OfferOperation> operations)
+    /// <summary>One commit for all operations of all offers, each on the state the one before left.</summary>
+    private Decision<IReadOnlyList<AcceptOutcome>> Apply(ClusterState state, List<NodeId?> nodes, IReadOnlyList<(OfferId Offer, IReadOnlyList<OfferOperation> Operations)> accepted)
     {
         var now = time.GetUtcNow();
-        var outcomes = new List<OperationOutcome>();
-        var changes = new List<ClusterChange>();
-        var events = new List<ClusterEvent>();
-        foreach (var operation in operations)
+        var (answers, changes, events) = (new List<AcceptOutcome>(accepted.Count), new List<ClusterChange>(), new List<ClusterEvent>());
+        for (var i = 0; i < accepted.Count; i++)
         {
-            var decision = OfferOperations.Apply(state, node, operation, now, chance);
-            outcomes.Add(decision.Outcome);
-            if (decision.Changes.IsDefaultOrEmpty) continue;
-            changes.AddRange(decision.Changes);
-            events.AddRange(decision.Events);
-            state = state.Apply(decision.Changes);
+            if (nodes[i] is not { } node)
+            {
+                answers.Add(new AcceptOutcome.NoSuchOffer(accepted[i].Offer));
+                continue;
+            }
+            var outcomes = new List<OperationOutcome>();
+            foreach (var operation in accepted[i].Operations)
+            {
+                var decision = OfferOperations.Apply(state, node, operation, now, chance);
+                outcomes.Add(decision.Outcome);
+                if (decision.Changes.IsDefaultOrEmpty) continue;
+                changes.AddRange(decision.Changes);
+                events.AddRange(decision.Events);
+                foreach (var change in decision.Changes) state = state.Apply(change);
+            }
+            answers.Add(new AcceptOutcome.Answered(outcomes));
         }
-        return Decision.Of<IReadOnlyList<OperationOutcome>>(outcomes, changes, [.. events]);
+        return Decision.Of<IReadOnlyList<AcceptOutcome>>(answers, changes, [.. events]);
     }
 
     private void Look()

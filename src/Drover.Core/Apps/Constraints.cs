@@ -57,25 +57,48 @@ public static partial class Constraints
 
     /// <summary>Why this node does not satisfy the constraint; null: it does.</summary>
     /// <param name="placed">Nodes of the app's other copies, oldest copy first.</param>
-    public static string? Refusal(Constraint constraint, Node node, IReadOnlyList<Node> placed)
+    public static string? Refusal(Constraint constraint, Node node, IReadOnlyList<Node> placed) => Refusal(constraint, node, Spread.Of(constraint.Field, placed));
+
+    internal static string? Refusal(Constraint constraint, Node node, Spread placed)
     {
+        var value = ValueOf(node, constraint.Field);
+        if (Meets(constraint, value, placed)) return null;
         var label = $"[{constraint.Field}, {Name(constraint.Operator)}{(constraint.Value is { } v ? $", {v}" : "")}]";
-        if (ValueOf(node, constraint.Field) is not { } value)
-        {
-            return constraint.Operator == ConstraintOperator.Unlike ? null : $"{label} not met: the node has no {constraint.Field}";
-        }
-        var reason = constraint.Operator switch
-        {
-            ConstraintOperator.Unique => placed.Any(n => ValueOf(n, constraint.Field) == value) ? $"a copy already runs where {constraint.Field} is {value}" : null,
-            ConstraintOperator.Cluster => ClusterReason(constraint, value, placed),
-            ConstraintOperator.GroupBy => GroupByReason(constraint, value, placed),
-            ConstraintOperator.Like => LikeReason(constraint.Value, value, wanted: true),
-            ConstraintOperator.Unlike => LikeReason(constraint.Value, value, wanted: false),
-            ConstraintOperator.MaxPer => MaxPerReason(constraint, value, placed),
-            _ => value == Rendered(constraint.Value ?? "") ? null : $"{constraint.Field} is {value}",
-        };
-        return reason is null ? null : $"{label} not met: {reason}";
+        return $"{label} not met: {(value is null ? $"the node has no {constraint.Field}" : Reason(constraint, value, placed))}";
     }
+
+    /// <param name="value">The field's, on the node that is asked about; null: it has none.</param>
+    internal static bool Meets(Constraint constraint, string? value, Spread placed) => (constraint.Operator, value) switch
+    {
+        (ConstraintOperator.Unlike, null) => true,
+        (_, null) => false,
+        (ConstraintOperator.Unique, _) => placed.Count(value) == 0,
+        (ConstraintOperator.Cluster, _) when !string.IsNullOrEmpty(constraint.Value) => value == constraint.Value,
+        (ConstraintOperator.Cluster, _) => placed.IsEmpty || placed.First == value,
+        // A value not used yet is always taken.
+        (ConstraintOperator.GroupBy, _) => placed.Count(value) == 0 || (placed.Groups >= Number(constraint) && placed.Count(value) == placed.Smallest),
+        (ConstraintOperator.Like, _) => Matches(constraint.Value, value) == true,
+        (ConstraintOperator.Unlike, _) => Matches(constraint.Value, value) == false,
+        (ConstraintOperator.MaxPer, _) => placed.Count(value) < Number(constraint),
+        _ => value == Rendered(constraint.Value ?? ""),
+    };
+
+    /// <summary>It asks for something of the node alone, whatever runs where.</summary>
+    internal static bool IsOfNode(Constraint constraint) => constraint.Operator is ConstraintOperator.Like or ConstraintOperator.Unlike or ConstraintOperator.Is
+        || (constraint.Operator == ConstraintOperator.Cluster && !string.IsNullOrEmpty(constraint.Value));
+
+    private static string Reason(Constraint constraint, string value, Spread placed) => constraint.Operator switch
+    {
+        ConstraintOperator.Unique => $"a copy already runs where {constraint.Field} is {value}",
+        ConstraintOperator.Cluster when string.IsNullOrEmpty(constraint.Value) => $"the first copy runs where {constraint.Field} is {placed.First ?? "not set"}, here it is {value}",
+        ConstraintOperator.GroupBy when placed.Groups < Number(constraint) => $"{placed.Groups} of {Number(constraint)} values of {constraint.Field} are in use; the next copy needs another one than {value}",
+        ConstraintOperator.GroupBy => $"{value} has {placed.Count(value)} copies, another {constraint.Field} has {placed.Smallest}",
+        ConstraintOperator.Like or ConstraintOperator.Unlike => LikeReason(constraint, value),
+        ConstraintOperator.MaxPer => $"{placed.Count(value)} of at most {Number(constraint)} copies run where {constraint.Field} is {value}",
+        _ => $"{constraint.Field} is {value}",
+    };
+
+    private static int Number(Constraint constraint) => int.TryParse(constraint.Value, NumberStyles.Integer, CultureInfo.InvariantCulture, out var n) ? n : 0;
 
     /// <summary>Reasons of all constraints of the app that this node does not satisfy.</summary>
     public static IEnumerable<string> Refusals(ClusterState state, AppSpec spec, Node node, Instance? self)
@@ -100,36 +123,12 @@ public static partial class Constraints
         return node.Attribute(name) is { } value ? Rendered(value) : null;
     }
 
-    private static string? ClusterReason(Constraint constraint, string value, IReadOnlyList<Node> placed)
-    {
-        if (!string.IsNullOrEmpty(constraint.Value)) return value == constraint.Value ? null : $"{constraint.Field} is {value}";
-        if (placed.Count == 0) return null;
-        var first = ValueOf(placed[0], constraint.Field);
-        return first == value ? null : $"the first copy runs where {constraint.Field} is {first ?? "not set"}, here it is {value}";
-    }
-
-    private static string? GroupByReason(Constraint constraint, string value, IReadOnlyList<Node> placed)
-    {
-        var minimum = int.TryParse(constraint.Value, NumberStyles.Integer, CultureInfo.InvariantCulture, out var n) ? n : 0;
-        var groups = placed.Select(p => ValueOf(p, constraint.Field)).OfType<string>().GroupBy(x => x).ToDictionary(g => g.Key, g => g.Count());
-        if (!groups.TryGetValue(value, out var here)) return null;
-        if (groups.Count < minimum) return $"{groups.Count} of {minimum} values of {constraint.Field} are in use; the next copy needs another one than {value}";
-        var smallest = groups.Values.Min();
-        return here == smallest ? null : $"{value} has {here} copies, another {constraint.Field} has {smallest}";
-    }
-
-    private static string? MaxPerReason(Constraint constraint, string value, IReadOnlyList<Node> placed)
-    {
-        var most = int.TryParse(constraint.Value, NumberStyles.Integer, CultureInfo.InvariantCulture, out var n) ? n : 0;
-        var here = placed.Count(p => ValueOf(p, constraint.Field) == value);
-        return here < most ? null : $"{here} of at most {most} copies run where {constraint.Field} is {value}";
-    }
-
-    private static string? LikeReason(string? pattern, string value, bool wanted)
+    private static string LikeReason(Constraint constraint, string value)
     {
         try
         {
-            return WholeMatch(pattern ?? "").IsMatch(value) == wanted ? null : $"{value} {(wanted ? "does not match" : "matches")}";
+            _ = WholeMatch(constraint.Value ?? "").IsMatch(value);
+            return $"{value} {(constraint.Operator == ConstraintOperator.Like ? "does not match" : "matches")}";
         }
         catch (RegexMatchTimeoutException)
         {
@@ -138,6 +137,19 @@ public static partial class Constraints
         catch (ArgumentException)
         {
             return "it is no valid regular expression";
+        }
+    }
+
+    /// <summary>Null: it cannot be said, and then neither a like nor an unlike is met.</summary>
+    private static bool? Matches(string? pattern, string value)
+    {
+        try
+        {
+            return WholeMatch(pattern ?? "").IsMatch(value);
+        }
+        catch (Exception e) when (e is RegexMatchTimeoutException or ArgumentException)
+        {
+            return null;
         }
     }
 

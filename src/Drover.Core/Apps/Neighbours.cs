@@ -10,6 +10,7 @@ public static class Neighbours
     /// <summary>Why this node is no place for the app beside those that are there; none: it is.</summary>
     public static IEnumerable<string> Refusals(ClusterState state, AppSpec spec, NodeId node, Instance? self)
     {
+        if (spec.Apart.Count == 0 && !Shy(state, node)) yield break;
         foreach (var other in On(state, node, self).Where(other => other.Id != spec.Id).DistinctBy(other => other.Id))
         {
             if (Holds(spec, other) is not null) yield return $"{other.Id} is there, which it is kept apart from";
@@ -22,6 +23,7 @@ public static class Neighbours
     /// <summary>The weights of the wishes that the node meets, less those of unwanted company, its own wishes and its neighbours'.</summary>
     public static int Score(ClusterState state, AppSpec spec, Node node, Instance? self)
     {
+        if (spec.Preferences.Count == 0 && spec.Apart.Count == 0 && !Shy(state, node.Id)) return 0;
         var score = 0;
         if (spec.Preferences.Count > 0)
         {
@@ -33,6 +35,22 @@ public static class Neighbours
         foreach (var other in company)
             foreach (var apart in other.Apart) if (apart.Weight is { } weight && apart.Means(spec)) score -= weight;
         return score;
+    }
+
+    /// <summary>No node can have more than this.</summary>
+    internal static int Most(AppSpec spec)
+    {
+        var most = 0;
+        foreach (var wish in spec.Preferences) most += wish.Weight;
+        return most;
+    }
+
+    /// <summary>Somebody there, or on the way there, keeps apart from others.</summary>
+    private static bool Shy(ClusterState state, NodeId node)
+    {
+        if (state.Copies.ByNode.TryGetValue(node, out var load) && load.Shy > 0) return true;
+        foreach (var move in state.OpenMoves) if (move.Target == node && move.TargetSpec.Apart.Count > 0) return true;
+        return false;
     }
 
     /// <summary>Specs of the copies on the node and of those that moves bring there.</summary>

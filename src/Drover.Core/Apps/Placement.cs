@@ -18,7 +18,7 @@ public sealed record NodeVerdict(NodeId Node, bool Fits, EquatableList<string> R
 public static class Placement
 {
     // Cores and MiB come as decimal fractions; sums of them are compared with this slack.
-    private const double Slack = 1e-9;
+    internal const double Slack = 1e-9;
 
     /// <param name="self">The copy to be placed, where it is one that exists: what it holds now does not count against it.</param>
     public static NodeVerdict Judge(ClusterState state, AppSpec spec, NodeId node, Instance? self)
@@ -199,6 +199,35 @@ public static class Placement
                 begin = port + 1;
             }
             if (begin <= range.End) yield return new PortRange(begin, range.End);
+        }
+    }
+
+    /// <summary>Nodes that take something new, the freest first, as <see cref="Rank"/> has them: what moves bring to a node counts as taken.</summary>
+    internal static IEnumerable<FreeNode> Freest(ClusterState state, IEnumerable<FreeNode> open)
+    {
+        var targets = state.OpenMoves.Select(m => m.Target).ToHashSet();
+        if (targets.Count == 0) return open;
+        return Merged();
+
+        IEnumerable<FreeNode> Merged()
+        {
+            var awaiting = new SortedSet<FreeNode>();
+            foreach (var free in open)
+            {
+                if (targets.Contains(free.Node.Id))
+                {
+                    var load = Coming(state, free.Node.Id, null).Aggregate(free.Load, (sum, move) => sum.Sum(move.TargetSpec, 1));
+                    awaiting.Add(FreeNode.Of(free.Node, load));
+                    continue;
+                }
+                while (awaiting.Count > 0 && awaiting.Min!.CompareTo(free) < 0)
+                {
+                    yield return awaiting.Min;
+                    awaiting.Remove(awaiting.Min);
+                }
+                yield return free;
+            }
+            foreach (var free in awaiting) yield return free;
         }
     }
 

@@ -6,7 +6,7 @@ namespace Drover.Core.Apps;
 /// <summary>Why an app's copies are not placed, node by node.</summary>
 public static class WaitReasons
 {
-    /// <summary>What <see cref="Text"/> begins with where there are nodes.</summary>
+    /// <summary>What the line begins with where there are nodes.</summary>
     public const string Place = "a node that takes it";
 
     private const int Named = 5;
@@ -22,12 +22,31 @@ public static class WaitReasons
         return Placement.Rank(state, waiting?.Spec ?? known.Spec, waiting);
     }
 
+    /// <summary>The reason of a copy that no node takes names this one.</summary>
+    public static bool Names(ClusterState state, NodeId node)
+    {
+        foreach (var named in state.Nodes.Keys.Take(Named)) if (named == node) return true;
+        return false;
+    }
+
+    /// <summary>The same line for a copy that no node takes: only those that are named are judged.</summary>
+    public static string Text(ClusterState state, Instance copy)
+    {
+        var named = state.Nodes.Keys.Take(Named).Select(node => Placement.Judge(state, copy.Spec, node, copy)).ToList();
+        return Text(named, state.Nodes.Count - named.Count);
+    }
+
     /// <summary>One line; of many nodes the first few are named.</summary>
     public static string Text(IReadOnlyCollection<NodeVerdict> verdicts)
     {
-        if (verdicts.Count == 0) return "a node: none has joined";
         var refusing = verdicts.Where(v => !v.Fits).OrderBy(v => v.Node).ToList();
-        var more = refusing.Count > Named ? $"; and {refusing.Count - Named} more nodes" : "";
-        return $"{Place}. {string.Join("; ", refusing.Take(Named).Select(v => $"{v.Node}: {string.Join(", ", v.Reasons)}"))}{more}";
+        return verdicts.Count == 0 ? Text([], 0) : Text(refusing.Take(Named), Math.Max(0, refusing.Count - Named));
+    }
+
+    private static string Text(IEnumerable<NodeVerdict> named, int more)
+    {
+        var nodes = named.ToList();
+        if (nodes.Count == 0) return more == 0 ? "a node: none has joined" : Place;
+        return $"{Place}. {string.Join("; ", nodes.Select(v => $"{v.Node}: {string.Join(", ", v.Reasons)}"))}{(more > 0 ? $"; and {more} more nodes" : "")}";
     }
 }

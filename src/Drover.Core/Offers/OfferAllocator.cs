@@ -15,6 +15,8 @@ public static class OfferAllocator
     /// <summary>New offers, and the book with them.</summary>
     public static (OfferBook Book, ImmutableArray<Offer> Made) Allocate(ClusterState state, OfferBook book, DateTimeOffset now, IChance chance)
     {
+        // Most often nobody does: then no node is looked at.
+        if (!book.Frameworks.Values.Any(f => f.Wants)) return (book, []);
         var made = ImmutableArray.CreateBuilder<Offer>();
         var offered = book.Outstanding.Values.Select(o => o.Node).ToHashSet();
         foreach (var node in state.Nodes.Values)
@@ -25,12 +27,35 @@ public static class OfferAllocator
             var taker = book.Frameworks.Values.Where(f => f.Wants && !(f.RefusedUntil.TryGetValue(node.Id, out var until) && until > now))
                 .MinBy(f => (DominantShare(state, book, f.Id), f.Id));
             if (taker is null) continue;
-            var offer = new Offer(new OfferId($"o{chance.NewGuid():n}"[..13]), taker.Id, node.Id, node.Hostname, free, node.Attributes, now);
+            var offer = new Offer(NewId(chance), taker.Id, node.Id, node.Hostname, free, node.Attributes, now);
             book = book with { Outstanding = book.Outstanding.Add(offer.Id, offer) };
             made.Add(offer);
         }
         return (book, made.ToImmutable());
     }
+
+    /// <summary>Offers of named nodes to one framework, at once: what it holds of them already, and all of them that nobody is promised. A framework that looks for itself needs no offers of the
+    /// rest of the cluster.</summary>
+    public static (OfferBook Book, ImmutableArray<Offer> Offers) Ask(ClusterState state, OfferBook book, FrameworkId framework, IEnumerable<NodeId> nodes, DateTimeOffset now, IChance chance)
+    {
+        if (!book.Frameworks.ContainsKey(framework)) return (book, []);
+        var promised = book.Outstanding.Values.ToDictionary(o => o.Node);
+        var offers = ImmutableArray.CreateBuilder<Offer>();
+        foreach (var id in nodes.Distinct())
+        {
+            if (promised.TryGetValue(id, out var known))
+            {
+                if (known.Framework == framework) offers.Add(known);
+                continue;
+            }
+            if (!state.Nodes.TryGetValue(id, out var node) || node.Cordoned || !state.IsConnected(id)) continue;
+            offers.Add(new Offer(NewId(chance), framework, id, node.Hostname, Placement.Free(state, id), node.Attributes, now));
+        }
+        return (book with { Outstanding = book.Outstanding.SetItems(offers.Select(o => KeyValuePair.Create(o.Id, o))) }, offers.ToImmutable());
+    }
+
+    /// <summary>Nodes that others than this framework are promised.</summary>
+    public static ImmutableHashSet<NodeId> HeldFrom(OfferBook book, FrameworkId framework) => [.. book.Outstanding.Values.Where(o => o.Framework != framework).Select(o => o.Node)];
 
     /// <summary>Offers that promise what is no longer there.</summary>
     public static ImmutableArray<Offer> Stale(ClusterState state, OfferBook book) =>
@@ -52,6 +77,8 @@ public static class OfferAllocator
         var ends = book.Frameworks.Values.Where(f => f.Wants).SelectMany(f => f.RefusedUntil.Values).Where(at => at > now).ToList();
         return ends.Count == 0 ? null : ends.Min();
     }
+
+    private static OfferId NewId(IChance chance) => new($"o{chance.NewGuid():n}"[..13]);
 
     private static double DominantShare(ClusterState state, OfferBook book, FrameworkId framework)
     {

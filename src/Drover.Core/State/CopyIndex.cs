@@ -97,7 +97,8 @@ internal sealed record CopyIndex
         var next = away == Away.Contains(id) ? this : this with { Away = away ? Away.Add(id) : Away.Remove(id) };
         var draining = after.Nodes.TryGetValue(id, out var node) && IsDraining(node);
         if (draining != next.Draining.Contains(id)) next = next with { Draining = draining ? next.Draining.Add(id) : next.Draining.Remove(id) };
-        if (was == now) return next;
+        // One that is open goes in anew also where its place stays: what lies there is the node as it is.
+        if (was is null && now is null || ReferenceEquals(was?.Node, now?.Node)) return next;
         var open = Open;
         if (was is { } gone) open = open.Remove(gone);
         if (now is { } come) open = open.Add(come);
@@ -122,8 +123,7 @@ internal sealed record CopyIndex
         var before = ByNode.GetValueOrDefault(id) ?? NodeLoad.None;
         var after = change(before);
         var next = this with { ByNode = after.Copies.IsEmpty ? ByNode.Remove(id) : ByNode.SetItem(id, after) };
-        if (Opening(state, id, before) is not { } was || Opening(state, id, after) is not { } now || was == now) return next;
-        return next with { Open = Open.Remove(was).Add(now) };
+        return Opening(state, id, before) is { } was ? next with { Open = Open.Remove(was).Add(Opening(state, id, after)!) } : next;
     }
 
     private static bool IsDraining(Node node) => node.Drain is { State: DrainState.Draining };
@@ -197,12 +197,21 @@ internal sealed record NodeLoad(ImmutableArray<InstanceId> Copies, long Cpus, lo
 }
 
 /// <summary>A node among those that take something: the larger share of it is free, the earlier; ties by name.</summary>
-internal readonly record struct FreeNode(double Share, NodeId Node) : IComparable<FreeNode>
+internal sealed class FreeNode(double share, Node node, NodeLoad load) : IComparable<FreeNode>
 {
-    public static FreeNode Of(Node node, NodeLoad load) =>
-        new(Math.Min(Of(node.Resources.Cpus, load.Cpus), Of(node.Resources.MemoryMiB, load.MemoryMiB)), node.Id);
+    public double Share => share;
+    public Node Node => node;
+    public NodeLoad Load => load;
 
-    public int CompareTo(FreeNode other) => Share != other.Share ? other.Share.CompareTo(Share) : Node.CompareTo(other.Node);
+    public static FreeNode Of(Node node, NodeLoad load) => new(Math.Min(Of(node.Resources.Cpus, load.Cpus), Of(node.Resources.MemoryMiB, load.MemoryMiB)), node, load);
+
+    /// <summary>False: it is certain that it does not fit. What moves bring there is not counted here.</summary>
+    public bool MayTake(AppSpec spec) => Has(node.Resources.Cpus, load.Cpus, spec.Cpus) && Has(node.Resources.MemoryMiB, load.MemoryMiB, spec.MemoryMiB)
+        && Has(node.Resources.DiskMiB, load.DiskMiB, spec.DiskMiB) && Has(node.Resources.Gpus, load.Gpus, spec.Gpus);
+
+    public int CompareTo(FreeNode? other) => other is null ? -1 : share != other.Share ? other.Share.CompareTo(share) : node.Id.CompareTo(other.Node.Id);
 
     private static double Of(double total, long used) => total <= 0 ? 0 : (total - NodeLoad.Whole(used)) / total;
+
+    private static bool Has(double total, long used, double needed) => needed <= total - NodeLoad.Whole(used) + Placement.Slack;
 }
