@@ -66,7 +66,7 @@ public sealed class OrderScope
     /// <summary>The copy without what agents say of it: that makes no order.</summary>
     private static Instance Ordered(Instance copy) => copy with
     {
-        State = InstanceState.Scheduled, Healthy = null, Health = [], Readiness = [], ContainerId = null, PulledAt = null, Pulling = false, StagedAt = null, StartedAt = null, Start = null, WaitsFor = null,
+        State = InstanceState.Scheduled, Healthy = null, Health = [], Readiness = [], ContainerId = null, LaunchSince = null, Pulling = false, StagedAt = null, StartedAt = null, Start = null, WaitsFor = null,
     };
 
     private void Node(Committed commit, NodeId id)
