@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Drover.Core;
 using Drover.Core.Apps;
 using Drover.Core.State;
@@ -71,14 +72,17 @@ public sealed class DeploymentLoop(ICluster cluster, TimeProvider time, IChance 
     {
         var due = all ? state.Deployments.Values : apps.SelectMany(state.DeploymentsOf).Concat(_outward.Select(id => state.Deployments.GetValueOrDefault(id)).OfType<Deployment>());
         var looked = due.DistinctBy(d => d.Id).OrderBy(d => d.StartedAt).ThenBy(d => d.Id.Value, StringComparer.Ordinal).ToList();
-        var done = await Together(looked, (at, deployment, now) => DeploymentMachine.Next(at, deployment.Id, now, _since, chance), cancel);
-        foreach (var (deployment, ended) in looked.Zip(done)) if (ended) log.LogInformation("Deployment {Deployment} of {Apps} is done", deployment.Id, deployment.AffectedApps);
-        _outward.RemoveWhere(id => !Cluster.Current.Deployments.ContainsKey(id));
-        foreach (var deployment in looked)
+        // Asked of each state that is decided on: what was waited for may have come already by the end of this pass, and then nothing else would lead back here.
+        var outward = new ConcurrentDictionary<DeploymentId, bool>();
+        var done = await Together(looked, (at, deployment, now) =>
         {
-            if (DeploymentMachine.LooksOutward(Cluster.Current, deployment.Id)) _outward.Add(deployment.Id);
-            else _outward.Remove(deployment.Id);
-        }
+            if (DeploymentMachine.LooksOutward(at, deployment.Id)) outward[deployment.Id] = true;
+            return DeploymentMachine.Next(at, deployment.Id, now, _since, chance);
+        }, cancel);
+        foreach (var (deployment, ended) in looked.Zip(done)) if (ended) log.LogInformation("Deployment {Deployment} of {Apps} is done", deployment.Id, deployment.AffectedApps);
+        _outward.ExceptWith(looked.Select(d => d.Id));
+        _outward.UnionWith(outward.Keys.Where(Cluster.Current.Deployments.ContainsKey));
+        _outward.RemoveWhere(id => !Cluster.Current.Deployments.ContainsKey(id));
     }
 
     /// <summary>An app without a deployment: copies that were killed or lost are replaced, those that came back too many go.</summary>
