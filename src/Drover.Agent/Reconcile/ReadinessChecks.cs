@@ -77,7 +77,7 @@ internal sealed class ReadinessChecks(IHealthProbe probe, ProbeTurns turns, Time
 public sealed class ProbeTurns
 #pragma warning restore CA1001
 {
-    public const int AtOnce = 64, CommandsAtOnce = 8;
+    public const int AtOnce = 256, CommandsAtOnce = 8;
     private readonly SemaphoreSlim _free = new(AtOnce);
     // A command is a process of its own, started through the engine.
     private readonly SemaphoreSlim _freeForCommands = new(CommandsAtOnce);
