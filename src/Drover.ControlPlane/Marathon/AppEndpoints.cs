@@ -52,7 +52,7 @@ internal sealed class AppEndpoints(ICluster cluster, IAppCommands commands, Time
     }
 
     /// <summary>Who sends a number of copies alone means an app that is there.</summary>
-    private static bool OnlyScales(JsonElement body) => body.TryGetProperty("instances", out _) && body.EnumerateObject().All(f => f.Name is "instances" or "id");
+    private static bool OnlyScales(JsonElement body) => body.TryGetProperty("instances", out _) && body.EnumerateObject().All(f => JsonFields.TextOf(f) is "instances" or "id");
 
     public async Task<Answer> Patch(HttpContext context, AppId id)
     {

@@ -99,7 +99,7 @@ internal sealed class GroupEndpoints(ICluster cluster, IAppCommands commands, Ti
         if (AppEndpoints.Refusal(body) is { } refused) return refused;
         var faults = new Violations();
         var fields = new JsonFields(body.Json!.RootElement, "", faults);
-        foreach (var other in body.Json.RootElement.EnumerateObject().Select(f => f.Name).Where(n => n is not ("enforceRole" or "id")))
+        foreach (var other in body.Json.RootElement.EnumerateObject().Select(f => JsonFields.TextOf(f) ?? "").Where(n => n is not ("enforceRole" or "id")))
             faults.Rule($"/{other}", "cannot be changed by PATCH: only enforceRole can; send the group with PUT");
         if (!fields.Has("enforceRole")) faults.WrongType("/enforceRole", "error.path.missing", "must be given: true or false");
         var enforce = fields.Boolean("enforceRole");

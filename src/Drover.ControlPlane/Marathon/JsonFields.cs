@@ -128,7 +128,8 @@ public readonly struct JsonFields(JsonElement element, string path, Violations v
         catch (InvalidOperationException) { return null; }
     }
 
-    private static string? TextOf(JsonProperty field)
+    /// <summary>A field's name; null where it is no Unicode text.</summary>
+    public static string? TextOf(JsonProperty field)
     {
         try { return field.Name; }
         catch (InvalidOperationException) { return null; }

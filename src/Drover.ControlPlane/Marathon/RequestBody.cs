@@ -45,7 +45,14 @@ public static class RequestBody
         if (bytes.Span.StartsWith(Encoding.UTF8.Preamble)) bytes = bytes[Encoding.UTF8.Preamble.Length..];
         try
         {
-            var json = JsonDocument.Parse(Strict.GetString(bytes.Span));
+            var text = Strict.GetString(bytes.Span);
+            var json = JsonDocument.Parse(text);
+            // Looking a field up by its name compares it with every name there is: one that is no text would end that.
+            if (text.Contains("\\ud", StringComparison.OrdinalIgnoreCase) && !NamesAreText(json.RootElement))
+            {
+                json.Dispose();
+                return new(null, BodyFault.Broken, "a field's name in the body is no Unicode text: it has half of a surrogate pair");
+            }
             if (json.RootElement.ValueKind == wanted) return new(json, null, "");
             var described = JsonFields.Described(json.RootElement);
             json.Dispose();
@@ -61,6 +68,13 @@ public static class RequestBody
             return new(null, BodyFault.Broken, "the body is not UTF-8; save the file in that encoding");
         }
     }
+
+    private static bool NamesAreText(JsonElement element) => element.ValueKind switch
+    {
+        JsonValueKind.Object => element.EnumerateObject().All(field => JsonFields.TextOf(field) is not null && NamesAreText(field.Value)),
+        JsonValueKind.Array => element.EnumerateArray().All(NamesAreText),
+        _ => true,
+    };
 
     /// <summary>Lines and columns as editors count them; the parser counts from 0, columns in bytes.</summary>
     private static string Place(JsonException fault)

@@ -37,6 +37,6 @@ internal sealed class VersionEndpoints(ICluster cluster)
 
     /// <summary>The version a body asks to go back to: `{"version": …}`, with no more than an id beside it. Beside other fields it only says what was read before, and is passed over.</summary>
     public static string? Asked(JsonElement body) =>
-        body.TryGetProperty("version", out var version) && version.ValueKind != JsonValueKind.Null && body.EnumerateObject().All(f => f.Name is "version" or "id")
+        body.TryGetProperty("version", out var version) && version.ValueKind != JsonValueKind.Null && body.EnumerateObject().All(f => JsonFields.TextOf(f) is "version" or "id")
             ? version.ValueKind == JsonValueKind.String ? JsonFields.TextOf(version) ?? "" : version.GetRawText() : null;
 }
