@@ -73,7 +73,7 @@ public sealed class Cluster : ICluster, IDisposable
     public Task<T> Decide<T>(Func<ClusterState, Decision<T>> decide, CancellationToken cancel)
     {
         ObjectDisposedException.ThrowIf(_closed, this);
-        var waiting = new Waiting<T>(decide, cancel);
+        var waiting = new Waiting<T>(Events.RequestOrigin.Stamping(decide), cancel);
         _waiting.Enqueue(waiting);
         if (Interlocked.CompareExchange(ref _pumping, 1, 0) == 0) _ = Task.Run(Pump, CancellationToken.None);
         return waiting.Task;

@@ -7,6 +7,7 @@ using Drover.ControlPlane.Events;
 using Drover.ControlPlane.Marathon;
 using Drover.ControlPlane.Moves;
 using Drover.ControlPlane.Nodes;
+using Drover.ControlPlane.Observability;
 using Drover.ControlPlane.Store;
 using Drover.ControlPlane.Store.Sqlite;
 using Drover.ControlPlane.Volumes;
@@ -57,6 +58,7 @@ public static class Program
         // whole machine: a file system that hangs would keep it from starting.
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory, Args = ["--hostBuilder:reloadConfigOnChange=false"] });
         builder.Logging.ClearProviders().AddConsoleLines();
+        store = new MeteredStore(store, time);
         var trust = await TrustBook.Open(store);
         var audit = await AuditLog.Open(folder, store, time);
         var listened = Listeners.AddressesOf(options.Agents.Address).Concat(Listeners.AddressesOf(options.Http.Address)).Distinct();
@@ -65,7 +67,7 @@ public static class Program
             throw new InvalidOperationException($"The API on {options.Http} asks for a token and there is no admin token yet: make one with `drover-control init --data {options.Data}`.");
         var tickets = Tickets.OpenOrCreate(folder, chance);
         var cluster = await Cluster.Open(store, time, CancellationToken.None);
-        builder.Services.AddSingleton(options).AddSingleton(time).AddSingleton(chance).AddSingleton<ICluster>(cluster).AddSingleton<ITransferTickets>(tickets);
+        builder.Services.AddSingleton(options).AddSingleton(time).AddSingleton(chance).AddSingleton(store).AddSingleton<ICluster>(cluster).AddSingleton<ITransferTickets>(tickets);
 
         builder.Services.AddAgents(new AgentLinkOptions(options.Name, tickets.PublicKeyPem, await Term.Next(store), TimeSpan.FromSeconds(3)) { Lease = new(options.Lease) });
         builder.Services.AddApps();
@@ -73,12 +75,14 @@ public static class Program
         builder.Services.AddNodes();
         builder.Services.AddVolumeLife();
         builder.Services.AddEvents();
+        builder.Services.AddObservability();
 
         builder.Services.AddAccess(trust, authorities, audit);
 
         builder.Listen(options, authorities, audit);
         var app = builder.Build();
         app.UseListeners();
+        app.UseApiGate();
         app.UseAccess();
         app.MapAgents();
         app.MapAccess();

@@ -33,7 +33,7 @@ public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoar
     private readonly VolumeFileEndpoints _files = new(cluster, volumes, agents, streams, lifetime, time);
     private readonly MoveEndpoints _moves = new(cluster, moves, board);
     private readonly NodeEndpoints _nodes = new(cluster, nodes, time);
-    private readonly EventEndpoints _events = new(ring, time, lifetime);
+    private readonly EventEndpoints _events = new(ring, time, lifetime, log);
     private readonly LogEndpoints _logs = new(cluster, agents, lifetime);
 
     public async Task Answer(HttpContext context)
@@ -72,7 +72,7 @@ public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoar
         var state = cluster.Current;
         return path switch
         {
-            ["status"] => Write(context, 200, ViewsV1.Status(state, ClusterEndpoints.OwnVersion, server.StartedAt, Environment.WorkingSet), ApiJson.Default.StatusView),
+            ["status"] => Write(context, 200, ViewsV1.Status(state, InfoViews.OwnVersion, server.StartedAt, Environment.WorkingSet), ApiJson.Default.StatusView),
             ["nodes"] => Write(context, 200, new NodesView([.. state.Nodes.Values.Select(n => ViewsV1.Node(state, n))]), ApiJson.Default.NodesView),
             ["nodes", var id] => state.Nodes.TryGetValue(new NodeId(id), out var node) ? Write(context, 200, ViewsV1.Node(state, node), ApiJson.Default.NodeView) : Unknown(context, "node", id, "drover nodes"),
             ["nodes", var id, "drain"] => _nodes.ShowDrain(context, id),

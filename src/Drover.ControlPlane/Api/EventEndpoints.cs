@@ -7,7 +7,7 @@ namespace Drover.ControlPlane.Api;
 
 /// <summary>/api/v1/events: server-sent events. `Last-Event-ID` or `?after=` replays what is kept; `?kind=` takes one kind (`move.state`) or a family (`move`);
 /// `?follow=false` ends after the replay.</summary>
-internal sealed class EventEndpoints(EventRing ring, TimeProvider time, IHostApplicationLifetime lifetime)
+internal sealed class EventEndpoints(EventRing ring, TimeProvider time, IHostApplicationLifetime lifetime, ILogger log)
 {
     public async Task Serve(HttpContext context)
     {
@@ -30,22 +30,23 @@ internal sealed class EventEndpoints(EventRing ring, TimeProvider time, IHostApp
             await ApiV1.Refuse(context, 503, new($"{EventRing.MaxListeners} clients listen already", null, "close some"));
             return;
         }
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, subscription.Cut, lifetime.ApplicationStopping);
+        await ServerSentEvents.Begin(context);
+        IEnumerable<ReadOnlyMemory<byte>> Frames(Happening happening) => Wanted(query["kind"], happening.View.Kind) ? [happening.Frame] : [];
         try
         {
-            await ServerSentEvents.Begin(context);
-            Task Pass(Happening happening, CancellationToken cancel) => Wanted(query["kind"], happening.View.Kind)
-                ? ServerSentEvents.Write(context, happening.View.Sequence.ToString(CultureInfo.InvariantCulture), happening.View.Kind, JsonSerializer.Serialize(happening.View, ApiJson.Default.EventView), cancel)
-                : Task.CompletedTask;
-            foreach (var happening in subscription.Replay) await Pass(happening, either.Token);
-            if (follow) await ServerSentEvents.Follow(context, subscription.Live, time, Pass, either.Token);
+            foreach (var frame in subscription.Replay.SelectMany(Frames)) await ServerSentEvents.Write(context, frame, context.RequestAborted);
         }
         catch (OperationCanceledException)
         {
-            // The client left or was too slow, or the process stops: either way the connection ends.
-            context.Abort();
+            // The client left.
+            return;
         }
+        if (!follow) return;
+        var end = await ServerSentEvents.Run(context, subscription, time, Frames, () => ServerSentEvents.Frame(null, "events.behind", TooFarBehind), lifetime.ApplicationStopping);
+        if (end == StreamEnd.Behind) log.ListenerBehind("/api/v1/events", RequestOrigin.AddressOf(context), EventRing.Backlog);
     }
+
+    private static ReadOnlySpan<byte> TooFarBehind => "{\"message\":\"this listener is 1024 events behind and is closed\",\"remedy\":\"come again with the last id seen\"}"u8;
 
     private static bool Wanted(IEnumerable<string?> asked, string kind)
     {

@@ -41,6 +41,7 @@ public abstract class WakingLoop(ICluster cluster, TimeProvider time, ILogger lo
 
     private async Task<DateTimeOffset?> Guarded(CancellationToken cancel)
     {
+        var (began, failed) = (time.GetTimestamp(), false);
         try
         {
             return await Pass(cancel);
@@ -48,7 +49,12 @@ public abstract class WakingLoop(ICluster cluster, TimeProvider time, ILogger lo
         catch (Exception e) when (e is not OperationCanceledException)
         {
             log.LogError(e, "{Loop} failed and looks again in {Seconds} s", GetType().Name, AfterFailure.TotalSeconds);
+            failed = true;
             return time.GetUtcNow() + AfterFailure;
+        }
+        finally
+        {
+            Observability.LoopMeter.Passed(GetType().Name, failed, time.GetElapsedTime(began));
         }
     }
 

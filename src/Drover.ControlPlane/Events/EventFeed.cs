@@ -21,6 +21,8 @@ public sealed class EventFeed(ICluster cluster, EventRing ring, MoveProgressBoar
         // Watching begins before this returns: nothing that is decided after the start goes untold.
         var commits = cluster.Watch(_stop.Token);
         board.Changed += Progressed;
+        var again = !cluster.Current.Nodes.IsEmpty || !cluster.Current.Apps.IsEmpty;
+        ring.Put(sequence => new(Views.Of(sequence, time.GetUtcNow(), new("control.started", "", "the control plane began")), [MarathonEvents.Registered("drover", again, time.GetUtcNow())]));
         _reading = Task.Run(() => Read(commits), CancellationToken.None);
         return Task.CompletedTask;
     }
@@ -30,6 +32,7 @@ public sealed class EventFeed(ICluster cluster, EventRing ring, MoveProgressBoar
         board.Changed -= Progressed;
         await _stop.CancelAsync();
         await _reading.WaitAsync(cancellationToken);
+        ring.Put(sequence => new(Views.Of(sequence, time.GetUtcNow(), new("control.stopping", "", "the control plane stops")), [MarathonEvents.Disconnected(time.GetUtcNow())]));
     }
 
     public void Dispose() => _stop.Dispose();
@@ -54,7 +57,7 @@ public sealed class EventFeed(ICluster cluster, EventRing ring, MoveProgressBoar
     {
         if (commit.Missed)
             ring.Put(sequence => new(Views.Of(sequence, commit.At, new("events.missed", "", "more happened than could be told; read the state again")), []));
-        foreach (var happened in commit.Events)
+        foreach (var happened in commit.Events.Concat(DerivedEvents.Of(commit)))
             ring.Put(sequence => new(Views.Of(sequence, commit.At, happened), MarathonEvents.Of(happened, commit)));
         foreach (var change in commit.Changes)
         {

@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.Json;
 using System.Threading.Channels;
 using Drover.Contracts.Api;
 
@@ -6,10 +8,23 @@ namespace Drover.ControlPlane.Events;
 
 /// <summary>One happening in the forms its listeners read, rendered once for all of them.</summary>
 /// <param name="Marathon">The same under Marathon's names; often none, sometimes two.</param>
-public sealed record Happening(EventView View, ImmutableArray<NamedEvent> Marathon);
+public sealed record Happening(EventView View, ImmutableArray<NamedEvent> Marathon)
+{
+    private byte[]? _frame;
 
-/// <param name="Data">JSON in one line.</param>
-public sealed record NamedEvent(string Name, string Data);
+    /// <summary>As /api/v1/events sends it. Two listeners that ask at the same moment for the first time may both render it: the bytes are the same.</summary>
+    public ReadOnlyMemory<byte> Frame => _frame ??= ServerSentEvents.Frame(View.Sequence.ToString(CultureInfo.InvariantCulture), View.Kind, JsonSerializer.SerializeToUtf8Bytes(View, ApiJson.Default.EventView));
+}
+
+/// <summary>One event under Marathon's name.</summary>
+/// <param name="data">JSON in one line.</param>
+public sealed class NamedEvent(string name, ReadOnlyMemory<byte> data)
+{
+    public string Name { get; } = name;
+    public ReadOnlyMemory<byte> Data { get; } = data;
+    /// <summary>As /v2/events sends it.</summary>
+    public ReadOnlyMemory<byte> Frame { get; } = ServerSentEvents.Frame(null, name, data.Span);
+}
 
 /// <summary>The last happenings, and those who listen. Sequence numbers grow by one and go on growing over restarts of the process (they begin at the clock's milliseconds).</summary>
 /// <remarks>Bounded everywhere: <see cref="Capacity"/> happenings are kept; a listener that is <see cref="Backlog"/> behind is cut off and may come back with the last number it saw.</remarks>
@@ -23,6 +38,11 @@ public sealed class EventRing(TimeProvider time)
     private readonly HashSet<Subscription> _listeners = [];
     private long _last = time.GetUtcNow().ToUnixTimeMilliseconds();
 
+    public int Listeners
+    {
+        get { lock (_lock) return _listeners.Count; }
+    }
+
     /// <param name="make">Gets the sequence number.</param>
     /// <param name="keep">False: only for those who listen now (progress), not for replay.</param>
     public void Put(Func<long, Happening> make, bool keep = true)
@@ -30,6 +50,7 @@ public sealed class EventRing(TimeProvider time)
         lock (_lock)
         {
             var happening = make(++_last);
+            Observability.EventMeter.Told(happening.View.Kind);
             if (keep)
             {
                 _kept.Enqueue(happening);
@@ -70,6 +91,7 @@ public sealed class Subscription : IDisposable
     internal Subscription(ImmutableArray<Happening> replay, Action<Subscription> leave) => (Replay, _leave) = (replay, leave);
 
     public ImmutableArray<Happening> Replay { get; }
+    /// <summary>Ends, after what is in it, when the listener fell too far behind.</summary>
     public ChannelReader<Happening> Live => _channel.Reader;
 
     /// <summary>Cancelled when the listener fell too far behind.</summary>
@@ -78,13 +100,16 @@ public sealed class Subscription : IDisposable
     internal void Put(Happening happening)
     {
         if (_channel.Writer.TryWrite(happening)) return;
-        _channel.Writer.TryComplete();
-        if (!_cut.IsCancellationRequested) _cut.Cancel();
+        if (!_channel.Writer.TryComplete()) return;
+        Observability.EventMeter.Cut();
+        // Off this thread: who publishes does not run what hangs on the token.
+        _ = _cut.CancelAsync();
     }
 
     public void Dispose()
     {
         _leave(this);
+        _channel.Writer.TryComplete();
         _cut.Dispose();
     }
 }

@@ -1,5 +1,3 @@
-using System.Reflection;
-using System.Text.Json;
 using Drover.ControlPlane.Apps;
 using Drover.ControlPlane.Moves;
 using Drover.Core;
@@ -7,14 +5,9 @@ using Drover.Core.Apps;
 
 namespace Drover.ControlPlane.Marathon;
 
-/// <summary>/v2/deployments, /v2/queue, /v2/info, /ping</summary>
-internal sealed class ClusterEndpoints(ICluster cluster, IAppCommands commands, TimeProvider time, MoveProgressBoard board)
+/// <summary>/v2/deployments, /v2/queue, /v2/info, /v2/leader, /v2/plugins, and what is not there</summary>
+internal sealed class ClusterEndpoints(ICluster cluster, IAppCommands commands, TimeProvider time, MoveProgressBoard board, ControlPlaneOptions? options)
 {
-    /// <summary>Version of Marathon whose API this is.</summary>
-    public const string SpeaksVersion = "1.10.19";
-
-    public static string OwnVersion { get; } = typeof(ClusterEndpoints).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
-
     public Task<Answer> Deployments(HttpContext context) => Task.FromResult(new Answer(200, MarathonJson.Text(json =>
     {
         json.WriteStartArray();
@@ -38,48 +31,31 @@ internal sealed class ClusterEndpoints(ICluster cluster, IAppCommands commands, 
     }
 
     public Task<Answer> Queue(HttpContext context) =>
-        Task.FromResult(new Answer(200, MarathonJson.Text(json => QueueViews.Queue(json, cluster.Current, time.GetUtcNow(), context.Request.Query["embed"].Contains("lastUnusedOffers")))));
+        Task.FromResult(new Answer(200, MarathonJson.Text(json => new QueueViews(cluster.Current, time.GetUtcNow()).Write(json, context.Request.Query["embed"].Contains("lastUnusedOffers")))));
 
-    public async Task<Answer> ResetDelay(HttpContext context, AppId id) =>
-        await commands.ResetDelay(id, context.RequestAborted) ? new Answer(204, "") : Answer.Message(404, $"Application {id} not found in tasks queue.");
-
-    public Task<Answer> Info(HttpContext context)
+    /// <summary>An app none of whose copies waits for a place is not in the queue; its delay goes all the same, for it would hold the next copy.</summary>
+    public async Task<Answer> ResetDelay(HttpContext context, AppId id)
     {
-        var host = context.Request.Host;
-        return Task.FromResult(Answer.Json(200, json =>
-        {
-            json.WriteString("name", "marathon");
-            json.WriteString("version", SpeaksVersion);
-            json.WriteString("buildref", $"drover {OwnVersion}");
-            json.WriteBoolean("elected", true);
-            json.WriteString("leader", host.Value);
-            json.WriteString("frameworkId", "drover");
-            Config(json, host);
-            json.WriteStartObject("zookeeper_config");
-            json.WriteEndObject();
-            json.WriteStartObject("http_config");
-            json.WriteNumber("http_port", host.Port ?? 80);
-            json.WriteNull("https_port");
-            json.WriteEndObject();
-        }));
+        var state = cluster.Current;
+        var queued = state.Apps.TryGetValue(id, out var app) && (app.Delay is not null || state.InstancesOf(id).Any(i => i is { Node: null, Goal: InstanceGoal.Running }));
+        return queued && await commands.ResetDelay(id, context.RequestAborted) ? new Answer(204, "") : Answer.Message(404, $"Application {id} not found in tasks queue.");
     }
 
-    private static void Config(Utf8JsonWriter json, HostString host)
+    public Task<Answer> Info(HttpContext context) => Task.FromResult(Answer.Json(200, json => InfoViews.Info(json, context.Request, options)));
+
+    public static Task<Answer> Leader(HttpContext context) => Task.FromResult(Answer.Json(200, json => json.WriteString("leader", InfoViews.Self(context.Request))));
+
+    /// <summary>Marathon's process exits then, and another takes over or its supervisor starts it anew. Here is one control plane: nobody would, and nothing would be gained.</summary>
+    public static Task<Answer> Abdicate(HttpContext context) => Task.FromResult(Answer.Message(409,
+        $"There is one control plane, and no other to lead in its place: it goes on leading. Apps run on without it; to start it anew, restart its process on {context.Request.Host.Host}"));
+
+    public static Task<Answer> Plugins(HttpContext context) => Task.FromResult(Answer.Json(200, json =>
     {
-        json.WriteStartObject("marathon_config");
-        json.WriteString("hostname", host.Host);
-        json.WriteBoolean("ha", false);
-        json.WriteBoolean("checkpoint", true);
-        json.WriteString("framework_name", "drover");
-        json.WriteNumber("local_port_min", 10_000);
-        json.WriteNumber("local_port_max", 20_000);
-        json.WriteString("mesos_role", "*");
-        json.WriteStartArray("features");
-        json.WriteStringValue("external_volumes");
+        json.WriteStartArray("plugins");
         json.WriteEndArray();
-        json.WriteEndObject();
-    }
+    }));
 
-    public static Task<Answer> Ping(HttpContext context) => Task.FromResult(context.Request.Headers.Accept.ToString().StartsWith("application/json", StringComparison.OrdinalIgnoreCase)
-        ? new Answer(200, "\"pong\"") : new Answer(200, "pong", "text/plain; charset=utf-8"));
+    public static Answer NoPods { get; } = Answer.Message(404, "There are no pods here: run each container as an app of its own (POST /v2/apps)");
+
+    public static Answer NoArtifacts { get; } = Answer.Message(404, "There is no artifact store here, nor in Marathon since 1.5: put files where apps can fetch them, and name them in \"fetch\"");
 }

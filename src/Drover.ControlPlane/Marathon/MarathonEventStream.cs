@@ -2,9 +2,11 @@ using Drover.ControlPlane.Events;
 
 namespace Drover.ControlPlane.Marathon;
 
-/// <summary>/v2/events: server-sent events under Marathon's names, `?event_type=` as filter. A client that falls too far behind is cut off.</summary>
-internal sealed class MarathonEventStream(EventRing ring, TimeProvider time, IHostApplicationLifetime lifetime)
+/// <summary>/v2/events: server-sent events under Marathon's names, `?event_type=` as filter. A client that falls too far behind is told so and closed.</summary>
+internal sealed class MarathonEventStream(EventRing ring, TimeProvider time, IHostApplicationLifetime lifetime, ILogger log)
 {
+    private static readonly string Behind = $"{EventRing.Backlog} events lay unread: this stream is closed; read more quickly, or ask for fewer with ?event_type=";
+
     public async Task Serve(HttpContext context)
     {
         if (!context.Request.Headers.Accept.ToString().Contains("text/event-stream", StringComparison.OrdinalIgnoreCase))
@@ -18,27 +20,35 @@ internal sealed class MarathonEventStream(EventRing ring, TimeProvider time, IHo
             await Answer.Message(503, $"{EventRing.MaxListeners} clients listen already; close some").Write(context);
             return;
         }
+        var address = RequestOrigin.AddressOf(context);
         var wanted = context.Request.Query["event_type"].OfType<string>().ToHashSet(StringComparer.Ordinal);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, subscription.Cut, lifetime.ApplicationStopping);
+        Answer.NoCache(context.Response);
+        var attached = MarathonEvents.Attached(address, time.GetUtcNow());
+        var own = Tell("listener.attached", address, "listens to /v2/events", attached);
         try
         {
-            Answer.NoCache(context.Response);
             await ServerSentEvents.Begin(context);
-            // The first event is for this client alone and passes any filter: it says that listening has begun.
-            var attached = MarathonEvents.Attached(context.Connection.RemoteIpAddress?.ToString() ?? "", time.GetUtcNow());
-            await ServerSentEvents.Write(context, null, attached.Name, attached.Data, either.Token);
-            await ServerSentEvents.Follow(context, subscription.Live, time, async (happening, cancel) =>
-            {
-                foreach (var named in happening.Marathon)
-                {
-                    if (wanted.Count == 0 || wanted.Contains(named.Name)) await ServerSentEvents.Write(context, null, named.Name, named.Data, cancel);
-                }
-            }, either.Token);
+            // The first event is for this client and passes any filter: it says that listening has begun.
+            await ServerSentEvents.Write(context, attached.Frame, context.RequestAborted);
         }
         catch (OperationCanceledException)
         {
-            // The client left or was too slow, or the process stops: either way the connection ends.
-            context.Abort();
+            Tell("listener.detached", address, "has left /v2/events", MarathonEvents.Detached(address, time.GetUtcNow(), null));
+            return;
         }
+        IEnumerable<ReadOnlyMemory<byte>> Frames(Happening happening) =>
+            happening.View.Sequence <= own ? [] : happening.Marathon.Where(named => wanted.Count == 0 || wanted.Contains(named.Name)).Select(named => named.Frame);
+        var end = await ServerSentEvents.Run(context, subscription, time, Frames, () => MarathonEvents.Detached(address, time.GetUtcNow(), Behind).Frame, lifetime.ApplicationStopping);
+        if (end == StreamEnd.Behind) log.ListenerBehind("/v2/events", address, EventRing.Backlog);
+        if (end != StreamEnd.Stopping)
+            Tell("listener.detached", address, "has left /v2/events", MarathonEvents.Detached(address, time.GetUtcNow(), end == StreamEnd.Behind ? Behind : null));
+    }
+
+    /// <summary>Not kept for replay: who listens is nothing that clients of yesterday's events ask for.</summary>
+    private long Tell(string kind, string address, string what, NamedEvent named)
+    {
+        var number = 0L;
+        ring.Put(sequence => new(new(number = sequence, time.GetUtcNow(), kind, address, $"{address} {what}", null, null, null, null, null, null, null), [named]), keep: false);
+        return number;
     }
 }

@@ -17,6 +17,19 @@ public static class MarathonJson
         json.WriteEndObject();
     });
 
+    /// <summary>An object as UTF-8.</summary>
+    public static ReadOnlyMemory<byte> Bytes(Action<Utf8JsonWriter> fields)
+    {
+        var buffer = new System.Buffers.ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(buffer, Options))
+        {
+            json.WriteStartObject();
+            fields(json);
+            json.WriteEndObject();
+        }
+        return buffer.WrittenMemory;
+    }
+
     public static string Text(Action<Utf8JsonWriter> write)
     {
         var buffer = new System.Buffers.ArrayBufferWriter<byte>();

@@ -18,16 +18,17 @@ public static class MarathonSetup
 }
 
 /// <summary>Finds what a path of the Marathon surface means.</summary>
-public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, EventRing ring, TimeProvider time, IHostApplicationLifetime lifetime, MoveProgressBoard board, ILogger<MarathonRoutes> log, ControlPlaneOptions? settings = null)
+public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, EventRing ring, TimeProvider time, IHostApplicationLifetime lifetime, MoveProgressBoard board, CallbackBook book, EventCallbacks callbacks, SystemEndpoints system, ILogger<MarathonRoutes> log, ControlPlaneOptions? settings = null)
 {
-    public const string There = "/v2/apps, /v2/apps/{id}, /v2/apps/{id}/restart, /v2/apps/{id}/tasks, /v2/apps/{id}/tasks/{task}, /v2/apps/{id}/versions, /v2/groups, /v2/groups/{id}, /v2/groups/{id}/apps, /v2/groups/{id}/versions, /v2/tasks, /v2/tasks/delete, /v2/deployments, /v2/deployments/{id}, /v2/queue, /v2/info, /v2/events, /ping, /api/v1";
+    public const string There = "/v2/apps, /v2/apps/{id}, /v2/apps/{id}/restart, /v2/apps/{id}/tasks, /v2/apps/{id}/tasks/{task}, /v2/apps/{id}/versions, /v2/groups, /v2/groups/{id}, /v2/groups/{id}/apps, /v2/groups/{id}/versions, /v2/tasks, /v2/tasks/delete, /v2/deployments, /v2/deployments/{id}, /v2/queue, /v2/queue/{id}/delay, /v2/info, /v2/leader, /v2/plugins, /v2/events, /v2/eventSubscriptions, /ping, /metrics, /logging, /config, /api/v1";
     private readonly AppEndpoints _apps = new(cluster, commands, time);
     private readonly AppArrayEndpoints _arrays = new(cluster, commands, time);
     private readonly VersionEndpoints _versions = new(cluster);
     private readonly GroupEndpoints _groups = new(cluster, commands, time);
     private readonly TaskEndpoints _tasks = new(cluster, commands, time);
-    private readonly ClusterEndpoints _cluster = new(cluster, commands, time, board);
-    private readonly MarathonEventStream _events = new(ring, time, lifetime);
+    private readonly ClusterEndpoints _cluster = new(cluster, commands, time, board, settings);
+    private readonly MarathonEventStream _events = new(ring, time, lifetime, log);
+    private readonly EventSubscriptions _subscriptions = new(book, callbacks, ring, time, settings);
 
     public async Task Answer(HttpContext context)
     {
@@ -38,8 +39,19 @@ public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, Even
             await _events.Serve(context);
             return;
         }
+        RequestOrigin.Is(context);
         var answer = await Guarded(context, path);
+        if (answer.Status == 409 && path is ["v2", "apps" or "groups", ..]) Refused(path, answer);
         await answer.Write(context);
+    }
+
+    /// <summary>A change that a deployment in progress, or what is there, stood against.</summary>
+    private void Refused(string[] path, Answer answer)
+    {
+        var named = Path([.. path.Skip(2).TakeWhile(s => s is not ("restart" or "tasks"))]);
+        var (group, now) = (path[1] == "groups" ? named : MarathonEvents.GroupOf(named), time.GetUtcNow());
+        var reason = System.Text.Json.Nodes.JsonNode.Parse(answer.Body)?["message"]?.ToString() ?? "it was refused";
+        ring.Put(sequence => new(new(sequence, now, "group.refused", group, $"a change in {group} was refused: {reason}", null, null, null, null, null, null, null), [MarathonEvents.Group("group_change_failed", group, now, reason)]));
     }
 
     private async Task<Answer> Guarded(HttpContext context, string[] path)
@@ -86,7 +98,17 @@ public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, Even
         ["v2", "queue", .. var id, "delay"] when id.Length > 0 => WithApp(id, app => Methods(context, ("DELETE", c => _cluster.ResetDelay(c, app)))),
         ["v2", "info"] => Methods(context, ("GET", _cluster.Info)),
         ["v2", "events"] => Task.FromResult(Marathon.Answer.Message(405, $"{context.Request.Method} is not done here; GET is") with { Allow = "GET" }),
-        ["ping"] => Methods(context, ("GET", ClusterEndpoints.Ping)),
+        ["v2", "eventSubscriptions"] => Methods(context, ("GET", _subscriptions.List), ("POST", _subscriptions.Add), ("DELETE", _subscriptions.Remove)),
+        ["v2", "leader"] => Methods(context, ("GET", ClusterEndpoints.Leader), ("DELETE", ClusterEndpoints.Abdicate)),
+        ["v2", "plugins"] => Methods(context, ("GET", ClusterEndpoints.Plugins)),
+        ["v2", "pods", ..] => Task.FromResult(ClusterEndpoints.NoPods),
+        ["v2", "artifacts", ..] => Task.FromResult(ClusterEndpoints.NoArtifacts),
+        [] => Methods(context, ("GET", SystemEndpoints.Root)),
+        ["ping"] => Methods(context, ("GET", SystemEndpoints.Ping)),
+        ["metrics"] => Methods(context, ("GET", system.Metrics)),
+        ["metrics", "prometheus"] => Methods(context, ("GET", system.Prometheus)),
+        ["logging"] => Methods(context, ("GET", system.Levels), ("POST", system.SetLevel)),
+        ["config"] => Methods(context, ("GET", system.Config)),
         _ => Task.FromResult(Marathon.Answer.Message(404, $"There is nothing at '/{string.Join('/', path)}'. There is: {There}")),
     };
 

@@ -14,7 +14,8 @@ public static class InstanceLifecycle
     /// <summary>True: it was about a copy this cluster knows, as it is now. False: of a stranger, an older incarnation or a copy a move prepares; nothing changes.</summary>
     public static Decision<bool> Observed(ClusterState state, NodeId node, InstanceObservation seen, DateTimeOffset now)
     {
-        if (!state.Instances.TryGetValue(seen.Instance, out var instance) || instance.Node != node || instance.Task != seen.Task) return false;
+        if (!state.Instances.TryGetValue(seen.Instance, out var instance)) return Stranger(node, seen);
+        if (instance.Node != node || instance.Task != seen.Task) return false;
         var ended = seen.Condition is InstanceCondition.Stopped or InstanceCondition.Failed or InstanceCondition.Gone;
         if (instance.Goal == InstanceGoal.Removed) return WhileRemoved(state, instance, node, seen);
         if (!ended) return WhileAlive(instance, node, seen, now);
@@ -23,6 +24,13 @@ public static class InstanceLifecycle
         if (IsHalted(instance)) return true;
         return VolumeHold.Of(state, instance) is { } restore ? Decision.Of(true, [new ClusterChange.PutInstance(VolumeHold.Halted(instance, restore))]) : Ended(state, instance, node, seen, now);
     }
+
+    /// <summary>A container of a copy that was given up while its node was away, and is gone now.</summary>
+    private static Decision<bool> Stranger(NodeId node, InstanceObservation seen) => seen.Condition is not (InstanceCondition.Stopped or InstanceCondition.Failed or InstanceCondition.Gone) ? false
+        : Decision.Of(false, [], new ClusterEvent("instance.unknown", seen.Instance.Value, $"{seen.Task}, which the cluster does not know, ended on {node}")
+        {
+            App = seen.App, Node = node, State = seen.Condition == InstanceCondition.Gone ? "TASK_GONE" : TaskStateOf(seen),
+        });
 
     /// <summary>An agent came (back) and listed all it has: copies of this node that are not in the list are not there. Those to be removed are gone; the others are made again
     /// by the agent from its orders.</summary>
@@ -181,8 +189,11 @@ public static class InstanceLifecycle
         var again = blame?.Delay?.Until is { } at && at > now ? $" Tried again at {at.UtcDateTime.ToString("HH:mm:ss.fff", CultureInfo.InvariantCulture)} UTC." : "";
         var next = instance.WithoutPlace() with { WaitsFor = $"its backoff: it ended on {node}, {Cause(seen)}.{again}" };
         return Decision.Of(true, blame is null ? WithAddress(state, new ClusterChange.PutInstance(next), instance.App) : [.. WithAddress(state, new ClusterChange.PutInstance(next), instance.App), new ClusterChange.PutApp(blame)],
-            Failed(blame, instance, node, TaskStateOf(seen), Cause(seen), now));
+            [.. KilledForHealth(instance, node, seen), .. Failed(blame, instance, node, TaskStateOf(seen), Cause(seen), now)]);
     }
+
+    private static IEnumerable<ClusterEvent> KilledForHealth(Instance instance, NodeId node, InstanceObservation seen) =>
+        seen.KilledForHealth ? [Event("instance.unhealthyKill", instance, node, "unhealthy", Cause(seen))] : [];
 
     /// <summary>A change of where a copy runs, and the address that follows it.</summary>
     private static IEnumerable<ClusterChange> WithAddress(ClusterState state, ClusterChange change, AppId app) => [change, .. Addressing.Follow(state.Apply(change), app)];

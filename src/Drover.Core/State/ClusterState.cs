@@ -242,4 +242,9 @@ public sealed record ClusterEvent(string Kind, string Subject, string Text)
     public DeploymentId? Deployment { get; init; }
     /// <summary>State entered, where the kind has states (`TASK_RUNNING`, `Seeding`).</summary>
     public string? State { get; init; }
+    /// <summary>Who asked for it, where somebody did.</summary>
+    public EventOrigin? Origin { get; init; }
 }
+
+/// <param name="Uri">Path and query of the request.</param>
+public sealed record EventOrigin(string ClientIp, string Uri);

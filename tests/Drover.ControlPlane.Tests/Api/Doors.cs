@@ -11,6 +11,7 @@ using Drover.ControlPlane.Events;
 using Drover.ControlPlane.Marathon;
 using Drover.ControlPlane.Moves;
 using Drover.ControlPlane.Nodes;
+using Drover.ControlPlane.Observability;
 using Drover.ControlPlane.Offers;
 using Drover.Core;
 using Drover.Core.Apps;
@@ -54,11 +55,12 @@ public sealed class Doors : IAsyncDisposable
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.Services.AddSingleton<ICluster>(cluster).AddSingleton<TimeProvider>(cluster.Time).AddSingleton<IChance>(cluster.Chance).AddSingleton<IAgentConnections>(agents)
+        builder.Services.AddSingleton<Drover.ControlPlane.Store.IStateStore>(cluster.Store).AddSingleton<ICluster>(cluster).AddSingleton<TimeProvider>(cluster.Time).AddSingleton<IChance>(cluster.Chance).AddSingleton<IAgentConnections>(agents)
             .AddSingleton<IAppCommands, AppCommands>().AddSingleton<MoveCommands>().AddSingleton<Drover.ControlPlane.Volumes.VolumeCommands>().AddSingleton<Drover.ControlPlane.Volumes.VolumeStreams>().AddSingleton<NodeCommands>().AddSingleton<MoveProgressBoard>().AddSingleton<IOfferExchange, OfferExchange>()
-            .AddSingleton<VolumePromotions>().AddSingleton(s => new LeaseBook(cluster, LeaseTerms.Default, cluster.Time)).AddEvents();
+            .AddSingleton<VolumePromotions>().AddSingleton(s => new LeaseBook(cluster, LeaseTerms.Default, cluster.Time)).AddEvents().AddObservability();
         var server = builder.Build();
         server.UseRouting();
+        server.UseApiGate();
         server.MapApiV1();
         server.MapMarathon();
         await server.StartAsync();
@@ -138,12 +140,14 @@ public sealed class EventClient(HttpResponseMessage response, StreamReader reade
 {
     public HttpResponseMessage Response { get; } = response;
 
-    public static async Task<EventClient> Open(Doors doors, string path, string? lastId = null)
+    public static Task<EventClient> Open(Doors doors, string path, string? lastId = null) => Open(doors.Http, path, lastId);
+
+    public static async Task<EventClient> Open(HttpClient http, string path, string? lastId = null)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, path);
         request.Headers.Accept.ParseAdd("text/event-stream");
         if (lastId is not null) request.Headers.Add("Last-Event-ID", lastId);
-        var response = await doors.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         Assert.Equal("text/event-stream", response.Content.Headers.ContentType?.MediaType);
         return new(response, new StreamReader(await response.Content.ReadAsStreamAsync()));
     }

@@ -33,6 +33,7 @@ public class MarathonServer : IAsyncLifetime
     public FakeTimeProvider Time { get; } = new(TimeProvider.System.GetUtcNow());
     public HttpClient Http { get; private set; } = null!;
     public ICluster Cluster => _app.Services.GetRequiredService<ICluster>();
+    public T Service<T>() where T : notnull => _app.Services.GetRequiredService<T>();
     public ClusterState State => Cluster.Current;
     public List<ScriptedAgent> Agents { get; } = [];
 
