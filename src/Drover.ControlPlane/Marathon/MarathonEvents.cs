@@ -18,6 +18,7 @@ public static class MarathonEvents
         "app.created" or "app.changed" => App(happened, commit),
         "app.deleted" => Gone(happened, commit),
         "group.changed" => [Group("group_change_success", happened.Subject, commit.At, null)],
+        "group.refused" => [Group("group_change_failed", happened.Subject, commit.At, happened.Text)],
         "instance.health" => Health(happened, commit),
         "instance.checkFailed" => CheckFailed(happened, commit),
         "instance.unhealthyKill" => UnhealthyKill(happened, commit),

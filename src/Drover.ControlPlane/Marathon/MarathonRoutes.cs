@@ -41,15 +41,15 @@ public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, Even
         }
         RequestOrigin.Is(context);
         var answer = await Guarded(context, path);
-        if (answer.Status == 409 && path is ["v2", "apps" or "groups", ..]) Refused(path, answer);
+        if (answer.Status == 409 && path is ["v2", "apps", ..]) Refused(path, answer);
         await answer.Write(context);
     }
 
-    /// <summary>A change that a deployment in progress, or what is there, stood against.</summary>
+    /// <summary>A change of an app that a deployment in progress, or what is there, stood against. Of groups the decision itself says so.</summary>
     private void Refused(string[] path, Answer answer)
     {
         var named = Path([.. path.Skip(2).TakeWhile(s => s is not ("restart" or "tasks"))]);
-        var (group, now) = (path[1] == "groups" ? named : MarathonEvents.GroupOf(named), time.GetUtcNow());
+        var (group, now) = (MarathonEvents.GroupOf(named), time.GetUtcNow());
         var reason = System.Text.Json.Nodes.JsonNode.Parse(answer.Body)?["message"]?.ToString() ?? "it was refused";
         ring.Put(sequence => new(new(sequence, now, "group.refused", group, $"a change in {group} was refused: {reason}", null, null, null, null, null, null, null), [MarathonEvents.Group("group_change_failed", group, now, reason)]));
     }

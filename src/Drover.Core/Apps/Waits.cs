@@ -45,7 +45,7 @@ public static class Waits
     public static Wait? Of(ClusterState state, Instance copy, IReadOnlyCollection<NodeVerdict> verdicts, DateTimeOffset now)
     {
         if (copy.Node is not null) return copy.WaitsFor is { } what ? new(OnNode(copy, what), what, null) : null;
-        if (state.Apps.TryGetValue(copy.App, out var app) && LaunchBackoff.Holding(app, now) is { } delay) return new(WaitKind.Backoff, $"its backoff: {delay.Why}", delay.Until - now);
+        if (state.Apps.TryGetValue(copy.App, out var app) && LaunchBackoff.Holding(app, now) is { } delay) return new(WaitKind.Backoff, LaunchBackoff.Wait(app.Id, delay), delay.Until - now);
         if (Launching.Block(state, copy, now) is { } block) return new(block.Contains(" to be gone from ", StringComparison.Ordinal) ? WaitKind.Predecessor : WaitKind.Data, block, null);
         if (state.Nodes.IsEmpty) return new(WaitKind.Node, WaitReasons.Text([]), null);
         if (verdicts.Count == 0) return new(WaitKind.Offer, copy.WaitsFor ?? "an offer", null);

@@ -268,6 +268,8 @@ public sealed class EventsContractTests(MarathonServer server) : IClassFixture<M
         Assert.Equal(["eventType", "groupId", "reason", "timestamp", "version"], Fields(failed));
         Assert.Equal("/", failed.GetProperty("groupId").GetString());
         Assert.Contains("locked", failed.GetProperty("reason").GetString(), StringComparison.Ordinal);
+        Assert.Equal(422, (await server.Put("/v2/groups/circle", """{"apps":[{"id":"a","container":{"docker":{"image":"i"}},"dependencies":["/circle/b"]},{"id":"b","container":{"docker":{"image":"i"}},"dependencies":["/circle/a"]}]}""")).Status);
+        Assert.Equal("/circle", (await client.Until("group_change_failed")).Data.GetProperty("groupId").GetString());
         await server.Delete($"/v2/apps{id}");
     }
 
