@@ -62,6 +62,9 @@ public sealed class Cluster : ICluster, IDisposable
 
     public ClusterState Current => _current;
 
+    /// <summary>Hears each commit once, in order, before the next is decided.</summary>
+    public Action<Committed>? Observed { get; set; }
+
     /// <summary>Loads everything there is. Fails when an entry cannot be understood: better not to start than to decide on half the truth.</summary>
     public static async Task<Cluster> Open(IStateStore store, TimeProvider time, CancellationToken cancel)
     {
@@ -82,6 +85,12 @@ public sealed class Cluster : ICluster, IDisposable
     public IAsyncEnumerable<Committed> Watch(CancellationToken cancel) => _watchers.Add(cancel);
 
     public void Dispose() => _closed = true;
+
+    private void Publish(Committed committed)
+    {
+        Observed?.Invoke(committed);
+        _watchers.Publish(committed);
+    }
 
     private async Task Pump()
     {
@@ -109,7 +118,7 @@ public sealed class Cluster : ICluster, IDisposable
                 next.Decide(group, _time);
             }
             if (group.Changes.Count > 0) await Store(group);
-            if (group.Said) _watchers.Publish(group.Committed(_time.GetUtcNow()));
+            if (group.Said) Publish(group.Committed(_time.GetUtcNow()));
             foreach (var waiting in taken) waiting.Done();
         }
         catch (Exception failure)
@@ -143,7 +152,7 @@ public sealed class Cluster : ICluster, IDisposable
         var after = stored.Seeing(before.Presence.Values, before.Revision + 1);
         _current = after;
         _doubtful = false;
-        _watchers.Publish(new(before, after, [], [], _time.GetUtcNow(), Missed: true));
+        Publish(new(before, after, [], [], _time.GetUtcNow(), Missed: true));
     }
 
     /// <summary>Decisions of one commit: the state as each leaves it to the next.</summary>

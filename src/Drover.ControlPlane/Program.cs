@@ -81,6 +81,7 @@ public static class Program
 
         builder.Listen(options, authorities, audit);
         var app = builder.Build();
+        app.Services.UseObservability(cluster);
         app.UseListeners();
         app.UseApiGate();
         app.UseAccess();

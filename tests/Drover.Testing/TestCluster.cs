@@ -20,6 +20,7 @@ public sealed class TestCluster : ICluster, IAsyncDisposable
     public InMemoryStore Store { get; }
     public SeededChance Chance { get; }
     public ClusterState Current => _cluster.Current;
+    public Action<Committed>? Observed { get => _cluster.Observed; set => _cluster.Observed = value; }
 
     public static async Task<TestCluster> Start(params ClusterChange[] given)
     {

@@ -11,7 +11,7 @@ public enum MetricKind { Counter, Gauge, Histogram }
 /// <param name="Buckets">Upper bounds of a histogram's buckets, rising; empty for others.</param>
 public sealed record MetricInfo(string Slice, string Name, MetricKind Kind, string Help, IReadOnlyList<string> Labels, IReadOnlyList<double> Buckets);
 
-/// <summary>All metrics of one process (or of one control plane, where a test has several): made through it as instruments of <see cref="Meter"/>s, collected by it, read by what writes them down.</summary>
+/// <summary>The metrics of one process (or of one control plane, where a test has several): collects what the instruments of its sources say, for what writes it down.</summary>
 /// <remarks>Anything else that listens to meters sees the same instruments. A metric takes at most <see cref="MostSeries"/> series: further ones are counted together as <see cref="Overflow"/>.</remarks>
 public sealed class MetricBook : IDisposable
 {
@@ -20,15 +20,18 @@ public sealed class MetricBook : IDisposable
 
     private readonly MeterListener _listener = new();
     private readonly ConcurrentDictionary<string, Metric> _metrics = new(StringComparer.Ordinal);
-    private readonly List<Meter> _meters = [];
+    private readonly MetricSource _own = new();
+    private readonly MetricSource[] _sources;
     private readonly Lock _reading = new();
 
-    public MetricBook(TimeProvider time)
+    /// <param name="shared">Sources of parts that every book of this process hears.</param>
+    public MetricBook(TimeProvider time, params MetricSource[] shared)
     {
         StartedAt = time.GetUtcNow();
+        _sources = [_own, .. shared];
         _listener.InstrumentPublished = (instrument, listener) =>
         {
-            if (ReferenceEquals(instrument.Meter.Scope, this)) listener.EnableMeasurementEvents(instrument, _metrics[instrument.Name]);
+            if (instrument.Meter.Scope is MetricSource source && _sources.Contains(source)) listener.EnableMeasurementEvents(instrument, Of(source.Of(instrument.Name)));
         };
         _listener.SetMeasurementEventCallback<long>((_, value, tags, metric) => ((Metric)metric!).Take(value, tags));
         _listener.SetMeasurementEventCallback<double>((_, value, tags, metric) => ((Metric)metric!).Take(value, tags));
@@ -38,37 +41,30 @@ public sealed class MetricBook : IDisposable
     public DateTimeOffset StartedAt { get; }
 
     /// <summary>Everything there is, by name.</summary>
-    public IReadOnlyList<MetricInfo> All => [.. _metrics.Values.Select(m => m.Info).OrderBy(i => i.Name, StringComparer.Ordinal)];
+    public IReadOnlyList<MetricInfo> All => [.. _sources.SelectMany(s => s.All).Select(d => d.Info).OrderBy(i => i.Name, StringComparer.Ordinal)];
 
-    /// <summary>A part of the product with metrics of its own.</summary>
-    public MetricSlice Slice(string name)
-    {
-        var meter = new Meter(new MeterOptions(name) { Scope = this });
-        lock (_reading) _meters.Add(meter);
-        return new(this, meter);
-    }
+    /// <summary>A part of the product with metrics that this book alone hears.</summary>
+    public MetricSlice Slice(string name) => _own.Slice(name);
 
     /// <summary>Every metric with its series as of now.</summary>
     public IReadOnlyList<MetricReading> Read()
     {
         lock (_reading)
         {
-            foreach (var metric in _metrics.Values) metric.BeginReading();
+            var metrics = _sources.SelectMany(s => s.All).Select(Of).ToList();
+            foreach (var metric in metrics) metric.BeginReading();
             _listener.RecordObservableInstruments();
-            return [.. _metrics.Values.OrderBy(m => m.Info.Name, StringComparer.Ordinal).Select(m => m.Read())];
+            return [.. metrics.OrderBy(m => m.Info.Name, StringComparer.Ordinal).Select(m => m.Read())];
         }
     }
 
     public void Dispose()
     {
         _listener.Dispose();
-        lock (_reading) foreach (var meter in _meters) meter.Dispose();
+        _own.Dispose();
     }
 
-    internal void Add(MetricInfo info, bool observed)
-    {
-        if (!_metrics.TryAdd(info.Name, new(info, observed))) throw new ArgumentException($"there is a metric {info.Name} already", nameof(info));
-    }
+    private Metric Of(MetricSource.Declared declared) => _metrics.GetOrAdd(declared.Info.Name, _ => new(declared.Info, declared.Observed));
 }
 
 /// <summary>One series: values of the labels in their order, and what they came to.</summary>

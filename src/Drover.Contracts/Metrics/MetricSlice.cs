@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 namespace Drover.Contracts.Metrics;
 
 /// <summary>Makes a slice's instruments. Names are Prometheus's: `drover_…`, the unit at the end, `_total` for what only grows.</summary>
-public sealed partial class MetricSlice(MetricBook book, Meter meter)
+public sealed partial class MetricSlice(MetricSource source, Meter meter)
 {
     /// <summary>Of work inside a process: half a millisecond to half a minute.</summary>
     public static readonly IReadOnlyList<double> Work = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -70,7 +70,7 @@ public sealed partial class MetricSlice(MetricBook book, Meter meter)
     {
         if (!Name().IsMatch(name) || name.EndsWith("_total", StringComparison.Ordinal) != (kind == MetricKind.Counter))
             throw new ArgumentException($"'{name}' is no name of a {kind}: lower-case words, `_total` at the end of counters and of them alone", nameof(name));
-        book.Add(new(meter.Name, name, kind, help, labels, buckets), observed);
+        source.Add(new(meter.Name, name, kind, help, labels, buckets), observed);
     }
 
     [GeneratedRegex(@"\A[a-z][a-z0-9_]*\z")]

@@ -8,7 +8,9 @@ public static class PrometheusText
 {
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
-    public static byte[] Write(IEnumerable<MetricReading> readings)
+    public static byte[] Write(IEnumerable<MetricReading> readings) => Encoding.UTF8.GetBytes(Text(readings));
+
+    public static string Text(IEnumerable<MetricReading> readings)
     {
         var text = new StringBuilder();
         foreach (var (info, series) in readings)
@@ -21,7 +23,7 @@ public static class PrometheusText
                 else Line(text, info.Name, info.Labels, one.Labels, null, one.Value);
             }
         }
-        return Encoding.UTF8.GetBytes(text.ToString());
+        return text.ToString();
     }
 
     private static void Histogram(StringBuilder text, MetricInfo info, SeriesReading series)

@@ -23,7 +23,7 @@ public sealed record AgentLinkOptions(string Cluster, string TicketKeyPem, long 
 
 /// <summary>The agents' end of the control plane: one stream a node, orders down as commits make them, observations up into decisions.</summary>
 public sealed partial class AgentLinkService(
-    ICluster cluster, AgentConnections connections, AgentOrders orders, LeaseBook leases, Authorities authorities, AuditLog audit, AgentLinkOptions options, TimeProvider time, IHostApplicationLifetime lifetime, Volumes.VolumeStreams streams, ILogger<AgentLinkService> log)
+    ICluster cluster, AgentConnections connections, AgentOrders orders, LeaseBook leases, Authorities authorities, AuditLog audit, AgentLinkOptions options, TimeProvider time, IHostApplicationLifetime lifetime, Volumes.VolumeStreams streams, ILogger<AgentLinkService> log, Observability.AgentMeter? meter = null)
     : AgentLink.AgentLinkBase
 {
     /// <summary>Heartbeats that may be missed.</summary>
@@ -77,6 +77,7 @@ public sealed partial class AgentLinkService(
         {
             silence.Change(allowed, Timeout.InfiniteTimeSpan);
             session.Heard = time.GetUtcNow();
+            meter?.Said(incoming.Current.KindCase);
             await Take(session, incoming.Current);
         }
     }

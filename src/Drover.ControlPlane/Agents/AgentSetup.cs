@@ -15,7 +15,7 @@ public static class AgentSetup
         services.AddSingleton<AgentConnections>();
         services.AddSingleton<Volumes.VolumeStreams>();
         services.AddSingleton<VolumePromotions>();
-        services.AddSingleton(all => new LeaseBook(all.GetRequiredService<ICluster>(), options.Lease, all.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(all => new LeaseBook(all.GetRequiredService<ICluster>(), options.Lease, all.GetRequiredService<TimeProvider>(), all.GetService<Observability.AgentMeter>()));
         services.AddSingleton<AgentOrders>();
         services.AddHostedService(all => all.GetRequiredService<AgentOrders>());
         services.AddSingleton<IAgentConnections>(all => all.GetRequiredService<AgentConnections>());

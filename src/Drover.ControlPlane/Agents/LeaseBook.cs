@@ -12,6 +12,7 @@ public sealed class LeaseBook
     private readonly Lock _lock = new();
     private readonly ICluster _cluster;
     private readonly TimeProvider _time;
+    private readonly Observability.AgentMeter? _meter;
     private readonly long _zero;
     private readonly Dictionary<NodeId, string> _seats = [];
     // From this revision of its orders on a node gets grants; the largest there is: not until what is being decided is decided.
@@ -20,9 +21,9 @@ public sealed class LeaseBook
     private readonly HashSet<AgentSession> _waiting = [];
     private LeaseGrants _grants;
 
-    public LeaseBook(ICluster cluster, LeaseTerms terms, TimeProvider time)
+    public LeaseBook(ICluster cluster, LeaseTerms terms, TimeProvider time, Observability.AgentMeter? meter = null)
     {
-        (_cluster, _time, _zero) = (cluster, time, time.GetTimestamp());
+        (_cluster, _time, _zero, _meter) = (cluster, time, time.GetTimestamp(), meter);
         // An earlier run may have granted longer leases than this one does.
         var longest = cluster.Current.Nodes.Values.Select(n => n.Lease).Append(terms.Length).Max();
         _grants = new LeaseGrants(terms, TimeSpan.Zero) { Before = new LeaseTerms(longest) };
@@ -88,6 +89,7 @@ public sealed class LeaseBook
             session.Asked = null;
             _waiting.Remove(session);
             // Counted before it can leave: the node began to count when it asked, earlier still.
+            _meter?.Granted(anew: _grants.Left(session.Node, Now) == TimeSpan.Zero);
             _grants = _grants.Granted(session.Node, Now);
             session.Send(new ToAgent { Lease = new LeaseGrant { AskedAtUs = asked.AskedAtUs, LengthMs = (long)_grants.Terms.Length.TotalMilliseconds } });
         }

@@ -54,7 +54,7 @@ public abstract class WakingLoop(ICluster cluster, TimeProvider time, ILogger lo
         }
         finally
         {
-            Observability.LoopMeter.Passed(GetType().Name, failed, time.GetElapsedTime(began));
+            Observability.Meters.Loops.Passed(GetType().Name, failed, time.GetElapsedTime(began));
         }
     }
 

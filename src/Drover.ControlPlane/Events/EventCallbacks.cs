@@ -136,7 +136,7 @@ public sealed class EventCallbacks(CallbackBook book, EventRing ring, TimeProvid
     private void Dropped(string url, int count, string why)
     {
         log.CallbackDropped(url, count, why);
-        Observability.EventMeter.NotTaken(count);
+        Observability.Meters.Events.NotTaken(count);
         ring.Put(sequence => new(new EventView(sequence, time.GetUtcNow(), "callback.dropped", url, $"{count} events for {url} were dropped: {why}", null, null, null, null, null, null, null), []));
     }
 

@@ -50,7 +50,7 @@ public sealed class EventRing(TimeProvider time)
         lock (_lock)
         {
             var happening = make(++_last);
-            Observability.EventMeter.Told(happening.View.Kind);
+            Observability.Meters.Events.Told(happening.View.Kind);
             if (keep)
             {
                 _kept.Enqueue(happening);
@@ -101,7 +101,7 @@ public sealed class Subscription : IDisposable
     {
         if (_channel.Writer.TryWrite(happening)) return;
         if (!_channel.Writer.TryComplete()) return;
-        Observability.EventMeter.Cut();
+        Observability.Meters.Events.Cut();
         // Off this thread: who publishes does not run what hangs on the token.
         _ = _cut.CancelAsync();
     }

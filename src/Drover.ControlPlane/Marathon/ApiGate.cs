@@ -23,18 +23,19 @@ public static class ApiGate
                 return;
             }
             Headers(context);
-            var began = time.GetTimestamp();
+            var (began, streams) = (time.GetTimestamp(), Streams(context.Request));
+            Meters.Api.Began(streams);
             try
             {
                 // Streams are counted where they are: they stay for hours.
-                if (Streams(context.Request)) await next(context);
+                if (streams) await next(context);
                 else if (Interlocked.Increment(ref under) > most) await Answer.Message(503, $"{most} requests are being answered already (--max-requests): try again in a moment").Write(context);
                 else await next(context);
             }
             finally
             {
-                if (!Streams(context.Request)) Interlocked.Decrement(ref under);
-                ApiMeter.Answered(context.Request.Method, RouteNames.Of(context.Request.Path.Value ?? ""), context.Response.StatusCode, time.GetElapsedTime(began));
+                if (!streams) Interlocked.Decrement(ref under);
+                Meters.Api.Answered(context.Request.Method, RouteNames.Of(context.Request.Path.Value ?? ""), context.Response.StatusCode, time.GetElapsedTime(began), streams);
             }
         });
     }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Drover.Contracts.Metrics;
 using Drover.ControlPlane.Observability;
 
 namespace Drover.ControlPlane.Marathon;
@@ -39,7 +40,7 @@ public sealed class SystemEndpoints(MetricsBoard board, LogLevels levels, Contro
             ? Prometheus(context) : Task.FromResult(new Answer(200, MarathonJson.Text(board.Write)));
     }
 
-    public Task<Answer> Prometheus(HttpContext context) => Task.FromResult(new Answer(200, board.Text(), "text/plain; version=0.0.4; charset=utf-8"));
+    public Task<Answer> Prometheus(HttpContext context) => Task.FromResult(new Answer(200, board.Text(), PrometheusText.ContentType));
 
     public Task<Answer> Levels(HttpContext context) => Task.FromResult(Answer.Json(200, Loggers));
 

@@ -1,35 +1,42 @@
 using System.Diagnostics.Metrics;
+using Drover.Contracts.Metrics;
 using Drover.ControlPlane.Events;
-using Drover.Core.Apps;
 using Drover.Core.State;
 
 namespace Drover.ControlPlane.Observability;
 
 /// <summary>What the cluster is like at the moment it is asked: counted from its state then, so that no change pays for it.</summary>
-public sealed class ClusterMeter : IDisposable
+public sealed class ClusterMeter
 {
-    public const string Name = "Drover.ControlPlane.Cluster";
-
-    public ClusterMeter(ICluster cluster, EventRing ring)
+    public ClusterMeter(MetricBook book, ICluster cluster, EventRing ring, ControlPlaneOptions? options = null)
     {
-        Meter = new(Name);
-        Meter.CreateObservableGauge("drover.nodes", () => Counted("connected", cluster.Current.Nodes.Keys, node => cluster.Current.IsConnected(node) ? "true" : "false"), "{node}", "Nodes, by whether their agent is connected");
-        Meter.CreateObservableGauge("drover.apps", () => cluster.Current.Apps.Count, "{app}", "Apps");
-        Meter.CreateObservableGauge("drover.instances", () => Counted("state", cluster.Current.Instances.Values, i => i.State.ToString()), "{instance}", "Copies of apps, by state");
-        Meter.CreateObservableGauge("drover.queue", () => Counted("reason", Queue(cluster.Current), i => Waits.Stored(i).ToString()), "{instance}", "Copies that wait for a place, by what for");
-        Meter.CreateObservableGauge("drover.deployments", () => Counted("waiting", cluster.Current.Deployments.Values, d => d.WaitsFor is null ? "false" : "true"), "{deployment}", "Deployments under way, by whether they wait");
-        Meter.CreateObservableGauge("drover.moves.open", () => Counted("state", cluster.Current.OpenMoves, m => m.State.ToString()), "{move}", "Moves under way, by state");
-        Meter.CreateObservableGauge("drover.volumes", () => cluster.Current.Volumes.Count, "{volume}", "Volumes");
-        Meter.CreateObservableGauge("drover.events.listeners", () => ring.Listeners, "{listener}", "Listeners to events, with those that are posted to");
-        Meter.CreateObservableGauge("drover.process.memory", () => Environment.WorkingSet, "By", "Memory of the control plane");
+        var slice = book.Slice("Drover.ControlPlane.Cluster");
+        slice.Gauge("drover_nodes", "Nodes, by whether their agent is connected: `true`, `false`.", () => Counted("connected", cluster.Current.Nodes.Keys, node => cluster.Current.IsConnected(node) ? "true" : "false", "true", "false"), "connected");
+        slice.Gauge("drover_nodes_cordoned", "Nodes that get nothing new.", () => cluster.Current.Nodes.Values.Count(n => n.Cordoned));
+        slice.Gauge("drover_apps", "Apps.", () => cluster.Current.Apps.Count);
+        slice.Gauge("drover_instances", "Copies of apps, by state.", () => Counted("state", cluster.Current.Instances.Values, i => Word(i.State)), "state");
+        slice.Gauge("drover_event_listeners", "Listeners to events, with those that are posted to.", () => ring.Listeners);
+        slice.Gauge("drover_pool_fullest_ratio", "Used share, 0 to 1, of the fullest pool of a connected node.", () => Pools(cluster.Current).Select(p => 1 - (double)p.PoolFree.Bytes / p.PoolTotal.Bytes).DefaultIfEmpty().Max());
+        slice.Gauge("drover_pools_bytes", "Size of the pools of connected nodes together.", () => Pools(cluster.Current).Sum(p => (double)p.PoolTotal.Bytes));
+        slice.Gauge("drover_pools_free_bytes", "Free room of these pools together.", () => Pools(cluster.Current).Sum(p => (double)p.PoolFree.Bytes));
+        slice.Gauge("drover_agent_memory_largest_bytes", "Memory of the largest agent that is connected, as agents say it.", () => cluster.Current.Presence.Values.Where(p => p.Connected).Select(p => (double)p.AgentMemory.Bytes).DefaultIfEmpty().Max());
+        if (options is { Data.Length: > 0 }) slice.Gauge("drover_store_bytes", "Size of the store's files.", () => Sizes(options.Data));
     }
 
-    public Meter Meter { get; }
+    /// <param name="always">Values that are said also where nothing has them.</param>
+    internal static IEnumerable<Measurement<double>> Counted<T>(string label, IEnumerable<T> things, Func<T, string> value, params string[] always)
+    {
+        var counts = things.CountBy(value).ToDictionary();
+        return always.Where(v => !counts.ContainsKey(v)).Select(v => MetricSlice.Of(0, label, v)).Concat(counts.Select(c => MetricSlice.Of(c.Value, label, c.Key)));
+    }
 
-    public void Dispose() => Meter.Dispose();
+    internal static string Word<T>(T state) where T : struct, Enum => state.ToString().ToLowerInvariant();
 
-    private static IEnumerable<Instance> Queue(ClusterState state) => state.Instances.Values.Where(i => i is { Node: null, Goal: InstanceGoal.Running });
+    private static IEnumerable<Core.Nodes.NodePresence> Pools(ClusterState state) => state.Presence.Values.Where(p => p.Connected && p.PoolTotal.Bytes > 0);
 
-    private static IEnumerable<Measurement<long>> Counted<T>(string tag, IEnumerable<T> things, Func<T, string> value) =>
-        things.GroupBy(value).Select(g => new Measurement<long>(g.LongCount(), new KeyValuePair<string, object?>(tag, g.Key)));
+    private static double Sizes(string folder)
+    {
+        try { return new DirectoryInfo(folder).EnumerateFiles("drover.db*").Sum(f => f.Length); }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { return 0; }
+    }
 }

@@ -1,3 +1,5 @@
+using Drover.Contracts.Metrics;
+using Drover.ControlPlane.Agents;
 using Drover.ControlPlane.Marathon;
 using Microsoft.Extensions.Options;
 
@@ -11,9 +13,24 @@ public static class ObservabilitySetup
         services.AddSingleton<LogLevels>();
         services.AddSingleton<IConfigureOptions<LoggerFilterOptions>>(all => all.GetRequiredService<LogLevels>());
         services.AddSingleton<IOptionsChangeTokenSource<LoggerFilterOptions>>(all => all.GetRequiredService<LogLevels>());
-        services.AddSingleton<ClusterMeter>();
-        services.AddSingleton<MetricsBoard>();
+        services.AddSingleton(all =>
+        {
+            var book = new MetricBook(all.GetRequiredService<TimeProvider>(), Meters.Shared);
+            book.AddProcess(typeof(ObservabilitySetup).Assembly);
+            return book;
+        });
+        services.AddSingleton<ClusterMeter>().AddSingleton<AgentMeter>().AddSingleton<CommitMeters>().AddSingleton<MetricsBoard>();
+        services.AddSingleton<ICommitMeter, MoveMeter>().AddSingleton<ICommitMeter, DeploymentMeter>().AddSingleton<ICommitMeter, QueueMeter>().AddSingleton<ICommitMeter, VolumeMeter>();
         services.AddSingleton<SystemEndpoints>();
         return services;
+    }
+
+    /// <summary>Begins to count what the cluster commits. Before anything runs.</summary>
+    public static void UseObservability(this IServiceProvider services, Cluster cluster)
+    {
+        // Asked for by nobody else: they are only read.
+        services.GetRequiredService<ClusterMeter>();
+        services.GetRequiredService<AgentMeter>().Watch(services.GetRequiredService<LeaseBook>());
+        cluster.Observed = services.GetRequiredService<CommitMeters>().Seen;
     }
 }

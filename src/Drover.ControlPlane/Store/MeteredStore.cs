@@ -20,7 +20,7 @@ public sealed class MeteredStore(IStateStore store, TimeProvider time) : IStateS
         }
         finally
         {
-            StoreMeter.Committed(writes.Count, said, time.GetElapsedTime(began));
+            Meters.Store.Committed(writes.Count, writes.Sum(w => (long)(w.Value?.Length ?? 0)), said, time.GetElapsedTime(began));
         }
     }
 

@@ -119,16 +119,16 @@ public sealed class InfoContractTests(MarathonServer server) : IClassFixture<Mar
         {
             var metrics = await server.Get("/metrics", "application/json");
             Assert.Equal(["start", "end", "counters", "gauges", "histograms", "meters", "timers"], metrics.Json.EnumerateObject().Select(p => p.Name));
-            return metrics["counters"].EnumerateObject().Where(c => c.Name == """drover.api.requests{method="GET",route="/v2/plugins",status="200"}""").Select(c => c.Value.GetProperty("count").GetDouble()).SingleOrDefault();
+            return metrics["counters"].EnumerateObject().Where(c => c.Name == """drover_api_requests_total{method="GET",route="/v2/plugins",status="200"}""").Select(c => c.Value.GetProperty("count").GetDouble()).SingleOrDefault();
         }
         var before = await Count();
         await server.Get("/v2/plugins");
         Assert.True(await Count() >= before + 1);
         var all = await server.Get("/metrics");
-        Assert.Equal(3, all["gauges"].GetProperty("""drover.nodes{connected="true"}""").GetProperty("value").GetInt32());
-        Assert.True(all["timers"].EnumerateObject().Single(t => t.Name == "drover.store.commit_duration").Value.GetProperty("count").GetInt64() > 0);
-        Assert.Contains(all["counters"].EnumerateObject(), c => c.Name.StartsWith("drover.loop.passes{loop=\"SchedulerLoop\"", StringComparison.Ordinal));
-        Assert.Contains(all["counters"].EnumerateObject(), c => c.Name.StartsWith("drover.events.published{kind=\"node.", StringComparison.Ordinal));
+        Assert.Equal(3, all["gauges"].GetProperty("""drover_nodes{connected="true"}""").GetProperty("value").GetInt32());
+        Assert.True(all["timers"].EnumerateObject().Single(t => t.Name == "drover_store_commit_seconds").Value.GetProperty("count").GetInt64() > 0);
+        Assert.Contains(all["counters"].EnumerateObject(), c => c.Name.StartsWith("drover_loop_passes_total{loop=\"SchedulerLoop\"", StringComparison.Ordinal));
+        Assert.Contains(all["counters"].EnumerateObject(), c => c.Name.StartsWith("drover_events_total{kind=\"node.", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -141,7 +141,7 @@ public sealed class InfoContractTests(MarathonServer server) : IClassFixture<Mar
         Assert.Equal("text/plain; version=0.0.4; charset=utf-8", reply.ContentHeaders.ContentType!.ToString());
         Assert.Contains("# TYPE drover_api_requests_total counter\n", reply.Text, StringComparison.Ordinal);
         Assert.Contains("drover_nodes{connected=\"true\"} 3\n", reply.Text, StringComparison.Ordinal);
-        Assert.Contains("drover_api_duration_seconds_bucket{route=\"/v2/info\",le=\"+Inf\"}", reply.Text, StringComparison.Ordinal);
+        Assert.Contains("drover_api_request_seconds_bucket{route=\"/v2/info\",le=\"+Inf\"}", reply.Text, StringComparison.Ordinal);
         Assert.All(reply.Text.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => Assert.Matches(@"^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-z]+=""[^""]*""(,[a-z]+=""[^""]*"")*\})? [-+.0-9E]+)$", line));
     }
 
