@@ -3,7 +3,7 @@ using System.Collections.Concurrent;
 namespace Drover.Contracts.Metrics;
 
 /// <summary>One metric's series as they grow.</summary>
-internal sealed class Metric(MetricInfo info, bool observed)
+internal sealed class Metric(MetricInfo info, bool observed, IEnumerable<string[]> always)
 {
     private const char Between = '\u001f';
     private readonly ConcurrentDictionary<string, Series> _series = new(StringComparer.Ordinal);
@@ -31,6 +31,7 @@ internal sealed class Metric(MetricInfo info, bool observed)
     {
         // A counter that nothing has happened to yet is zero, and not unknown: a rate over its first step is then right.
         if (info.Labels.Count == 0 && !observed) _series.TryAdd("", new(info.Buckets));
+        foreach (var labels in always) _series.TryAdd(string.Join(Between, labels), new(info.Buckets));
         return new(info, [.. _series.OrderBy(s => s.Key, StringComparer.Ordinal).Select(s => s.Value.Read(info.Labels.Count == 0 ? [] : s.Key.Split(Between)))]);
     }
 

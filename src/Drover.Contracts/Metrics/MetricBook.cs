@@ -64,7 +64,7 @@ public sealed class MetricBook : IDisposable
         _own.Dispose();
     }
 
-    private Metric Of(MetricSource.Declared declared) => _metrics.GetOrAdd(declared.Info.Name, _ => new(declared.Info, declared.Observed));
+    private Metric Of(MetricSource.Declared declared) => _metrics.GetOrAdd(declared.Info.Name, _ => new(declared.Info, declared.Observed, declared.Always));
 }
 
 /// <summary>One series: values of the labels in their order, and what they came to.</summary>

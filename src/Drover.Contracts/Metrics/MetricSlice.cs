@@ -64,6 +64,9 @@ public sealed partial class MetricSlice(MetricSource source, Meter meter)
         meter.CreateObservableCounter(name, now, null, help);
     }
 
+    /// <summary>A series that is there from the beginning, at zero: a rate over its first step is right then.</summary>
+    public void Always(string name, params string[] labels) => source.Of(name).Always.Enqueue(labels);
+
     public static Measurement<double> Of(double value, string label, string of) => new(value, new KeyValuePair<string, object?>(label, of));
 
     private void Declare(string name, MetricKind kind, string help, string[] labels, IReadOnlyList<double> buckets, bool observed)

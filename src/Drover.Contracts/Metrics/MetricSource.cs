@@ -9,7 +9,11 @@ public sealed class MetricSource : IDisposable
     private readonly ConcurrentDictionary<string, Declared> _declared = new(StringComparer.Ordinal);
     private readonly ConcurrentQueue<Meter> _meters = new();
 
-    internal sealed record Declared(MetricInfo Info, bool Observed);
+    internal sealed record Declared(MetricInfo Info, bool Observed)
+    {
+        /// <summary>Series that are there before anything was measured.</summary>
+        public ConcurrentQueue<string[]> Always { get; } = new();
+    }
 
     /// <summary>A part of the product with metrics of its own.</summary>
     public MetricSlice Slice(string name)

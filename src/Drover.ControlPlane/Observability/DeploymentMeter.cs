@@ -17,6 +17,7 @@ public sealed class DeploymentMeter : ICommitMeter
         var slice = book.Slice("Drover.ControlPlane.Deployments");
         _started = slice.Counter("drover_deployments_started_total", "Deployments that began.");
         _ended = slice.Counter("drover_deployments_ended_total", "Deployments that ended; outcome: `done`, `failed`, `cancelled` where another took its place or somebody stopped it.", "outcome");
+        foreach (var outcome in new[] { "done", "failed", "cancelled" }) slice.Always("drover_deployments_ended_total", outcome);
         _seconds = slice.Histogram("drover_deployment_seconds", "From a deployment's beginning to its end.", MetricSlice.Waits, "outcome");
         slice.Gauge("drover_deployments", "Deployments under way, by whether they wait for something: `true`, `false`.", () => ClusterMeter.Counted("waiting", cluster.Current.Deployments.Values, d => d.WaitsFor is null ? "false" : "true", "true", "false"), "waiting");
         slice.Gauge("drover_deployment_oldest_seconds", "Age of the oldest deployment under way; 0: there is none.", () => cluster.Current.Deployments.Values.Select(d => (time.GetUtcNow() - d.StartedAt).TotalSeconds).DefaultIfEmpty().Max());

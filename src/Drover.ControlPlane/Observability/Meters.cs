@@ -71,6 +71,7 @@ public sealed class StoreMeter
     {
         var slice = source.Slice("Drover.ControlPlane.Store");
         _commits = slice.Counter("drover_store_commits_total", "Commits of the store; outcome: `done`, `conflict` where another process wrote, `failed`.", "outcome");
+        foreach (var outcome in new[] { "done", "conflict", "failed" }) slice.Always("drover_store_commits_total", outcome);
         _writes = slice.Counter("drover_store_writes_total", "Keys written.");
         _bytes = slice.Counter("drover_store_written_bytes_total", "Bytes of their values.");
         _seconds = slice.Histogram("drover_store_commit_seconds", "A commit, until it is on the disk.", MetricSlice.Work);

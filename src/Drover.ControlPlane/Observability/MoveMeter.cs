@@ -17,6 +17,7 @@ public sealed class MoveMeter : ICommitMeter
     {
         var slice = book.Slice("Drover.ControlPlane.Moves");
         _ended = slice.Counter("drover_moves_total", "Moves that ended; trigger: what asked for them; outcome: `done`, `undone`.", "trigger", "outcome");
+        foreach (var trigger in Enum.GetValues<MoveTrigger>()) foreach (var outcome in new[] { "done", "undone" }) slice.Always("drover_moves_total", ClusterMeter.Word(trigger), outcome);
         _bytes = slice.Counter("drover_move_sent_bytes_total", "Bytes of volumes' streams that moves sent, all rounds.");
         _wire = slice.Counter("drover_move_wire_bytes_total", "The same as bytes on the wire: fewer where they were compressed.");
         _resent = slice.Counter("drover_move_resent_bytes_total", "Of the streams, bytes sent again because a connection broke.");

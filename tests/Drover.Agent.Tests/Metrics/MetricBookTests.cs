@@ -66,6 +66,17 @@ public sealed class MetricBookTests
     }
 
     [Fact]
+    public void A_series_that_is_always_there_begins_at_zero()
+    {
+        using var book = new MetricBook(TimeProvider.System);
+        var slice = book.Slice("Test");
+        var counter = slice.Counter("h_total", "Ends.", "outcome");
+        slice.Always("h_total", "failed");
+        counter.Add(1, new KeyValuePair<string, object?>("outcome", "done"));
+        Assert.Equal((1, 0), (book.Value("h_total", "done"), book.Value("h_total", "failed")));
+    }
+
+    [Fact]
     public void Two_books_of_one_process_do_not_hear_each_other()
     {
         using var one = new MetricBook(TimeProvider.System);
