@@ -10,6 +10,7 @@ using Drover.Agent.Reconcile;
 using Drover.Agent.Transfers;
 using Drover.Agent.Volumes;
 using Drover.Contracts.Hosting;
+using Drover.Contracts.Tracing;
 using Drover.Core;
 
 namespace Drover.Agent;
@@ -32,6 +33,7 @@ public static class Program
             using var identity = AgentIdentity.Read(options.Certificates, options.Node);
             using var seat = AgentSeat.Take(options.StateFolder, new BootClock());
             using var host = Build(options, identity, seat);
+            await using var traces = Exporter(options, host.Services.GetRequiredService<ILoggerFactory>());
             await host.Services.GetRequiredService<IVolumeDriver>().Recover(CancellationToken.None);
             await host.RunAsync();
             return 0;
@@ -41,6 +43,14 @@ public static class Program
             await Console.Error.WriteLineAsync($"drover-agent: {e.Message}");
             return e is OptionsInvalid ? 2 : 1;
         }
+    }
+
+    /// <summary>Null: the environment names no collector.</summary>
+    private static OtlpExporter? Exporter(AgentOptions options, ILoggerFactory logs)
+    {
+        var (settings, fault) = OtlpSettings.Read(Environment.GetEnvironmentVariable, "drover-agent");
+        if (fault is not null) throw new OptionsInvalid(fault);
+        return settings is null ? null : new OtlpExporter(settings, [("drover.node", options.Node)], TimeProvider.System, why => logs.CreateLogger<OtlpExporter>().LogWarning("{Why}", why));
     }
 
     private static IHost Build(AgentOptions options, AgentIdentity identity, AgentSeat seat)

@@ -171,7 +171,7 @@ public sealed class Cluster : ICluster, IDisposable
             var from = After;
             if (!changes.IsDefaultOrEmpty)
             {
-                changes = changes.AddRange(Retention.Due(from, changes));
+                changes = Observability.TraceRoots.Given(from, changes, at).AddRange(Retention.Due(from, changes));
                 After = from.Apply(changes);
                 Changes.AddRange(changes);
             }

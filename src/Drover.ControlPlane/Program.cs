@@ -1,4 +1,5 @@
 using Drover.Contracts.Hosting;
+using Drover.Contracts.Tracing;
 using Drover.ControlPlane.Access;
 using Drover.ControlPlane.Agents;
 using Drover.ControlPlane.Api;
@@ -47,6 +48,9 @@ public static class Program
         using var folder = DataFolder.Hold(options.Data);
         await using var store = SqliteStore.Open(folder.Database, TimeProvider.System);
         await using var app = await Build(options, folder, store, TimeProvider.System, new SystemChance());
+        var (collector, fault) = OtlpSettings.Read(Environment.GetEnvironmentVariable, "drover-control");
+        if (fault is not null) throw new InvalidOperationException(fault);
+        await using var traces = collector is null ? null : new OtlpExporter(collector, [("drover.cluster", options.Name)], TimeProvider.System, why => app.Logger.LogWarning("{Why}", why));
         await app.RunAsync();
         return 0;
     }

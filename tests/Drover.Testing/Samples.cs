@@ -60,7 +60,7 @@ public static class Samples
     public static readonly Deployment Deployment = new(
         new("d1"), Moment, [new("/shop/db")], [new([new(DeploymentActionKind.ScaleApplication, new("/shop/db"))])], 1, Moment)
     {
-        WaitsFor = "health", Before = [new(new("/shop/db"), Moment)], GroupsBefore = [new(new("/shop"), new(new("/shop"), Moment, [new("/base")], EnforceRole: true))],
+        WaitsFor = "health", Trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", Before = [new(new("/shop/db"), Moment)], GroupsBefore = [new(new("/shop"), new(new("/shop"), Moment, [new("/base")], EnforceRole: true))],
     };
 
     public static readonly FormerApp FormerApp = new(App, Moment.AddHours(1));
@@ -82,7 +82,7 @@ public static class Samples
         Timings = new(Moment, TimeSpan.FromMilliseconds(1), Moment, TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(3), TimeSpan.FromMilliseconds(4),
             Moment, Moment, TimeSpan.FromMilliseconds(5), Moment, TimeSpan.FromMilliseconds(6), Moment) { FirstAnswer = TimeSpan.FromMilliseconds(7) },
         Attempts = 2, WrittenByStop = new(7), SourceIdle = true, Before = App, Failure = "the disk is full", WaitsFor = "a round",
-        PreStop = PreStopState.Failed, PreStopSaid = "exit 1", PreStopAt = 2, CutNow = true, Throttle = 2, Throttled = 1, Pauses = 3, NextRoundAt = Moment, Width = 4,
+        PreStop = PreStopState.Failed, PreStopSaid = "exit 1", PreStopAt = 2, CutNow = true, Throttle = 2, Throttled = 1, Pauses = 3, Trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", NextRoundAt = Moment, Width = 4,
     };
 
     public static readonly Network Network = new(new("weave"), 4096, "10.255.0.0/24", Moment)

@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using Drover.Agent.Containers;
 using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
+using Drover.Contracts.Tracing;
 using Drover.Core;
 
 namespace Drover.Agent.Reconcile;
@@ -165,6 +166,8 @@ public sealed class Reconciler(
             // Until control has spoken, what runs goes on running: nothing is started or stopped out of memory.
             var plan = orders.Fresh || AgentPlanner.Unchecked ? AgentPlanner.Plan(sight) : [];
             if (plan.Length == 0) { await Settled(instance, wanted, sight, cancel); return; }
+            using var span = Traces.Begin(string.Join(", ", plan.Select(s => s.GetType().Name)), wanted?.TraceParent);
+            span?.SetTag("drover.instance", instance.Value).SetTag("drover.task", wanted?.TaskId).SetTag("drover.app", wanted?.AppId);
             var outcome = await work.Do(sight, plan, () => Tell(instance), cancel);
             await ReadLastWords(wanted, cancel); // told once: a program that ended at once must not lose its reason
             Tell(instance);

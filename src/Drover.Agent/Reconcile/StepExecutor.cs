@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using Drover.Contracts.Agent;
 using Drover.Contracts.Hosting;
+using Drover.Contracts.Tracing;
 using Drover.Core;
 
 namespace Drover.Agent.Reconcile;
@@ -54,6 +56,8 @@ public sealed class StepExecutor(IStepWork work, IObservations observations, ILo
     private async Task Run(Step step, CancellationTokenSource cancel)
     {
         StepResult result;
+        using var span = Traces.Begin($"step {step.WorkCase}", step.TraceParent, ActivityKind.Server);
+        span?.SetTag("drover.move", step.MoveId).SetTag("drover.step", step.StepId);
         try
         {
             log.LogInformation("Step {Step} of move {Move}: {Kind}", step.StepId, step.MoveId, step.WorkCase);
@@ -70,7 +74,13 @@ public sealed class StepExecutor(IStepWork work, IObservations observations, ILo
         catch (Transfers.RoundFailed e) { result = new StepResult { Error = e.Message, ErrorKind = e.Kind }; }
         catch (Exception e) { result = new StepResult { Error = e.Message, ErrorKind = StepErrorKind.Retry }; }
         (result.StepId, result.MoveId) = (step.StepId, step.MoveId);
-        if (result.Error.Length > 0) log.LogWarning("Step {Step} of move {Move}: {Error}", step.StepId, step.MoveId, result.Error);
+        if (result.Error.Length > 0)
+        {
+            span.Failed(result.Error);
+            log.LogWarning("Step {Step} of move {Move}: {Error}", step.StepId, step.MoveId, result.Error);
+        }
+        // Ended before control can act on the answer.
+        span?.Stop();
         lock (_gate)
         {
             _running.Remove(step.StepId);

@@ -125,7 +125,8 @@ internal sealed class FrameChannel(Stream stream) : IDisposable
 /// <param name="Urgent">A final round: it does not wait in the queue.</param>
 /// <param name="Compress">What the sender could compress pieces with.</param>
 /// <param name="Formats">Streams that the sender's driver can make, the best first.</param>
-internal sealed record Hello(int Version, string Ticket, string Volume, string Snapshot, string Identity, string? Base, string? BaseIdentity, string Driver, long Epoch, bool Resume = false, bool Urgent = false, string? Compress = null, IReadOnlyList<string>? Formats = null)
+/// <param name="Trace">The span that it belongs to.</param>
+internal sealed record Hello(int Version, string Ticket, string Volume, string Snapshot, string Identity, string? Base, string? BaseIdentity, string Driver, long Epoch, bool Resume = false, bool Urgent = false, string? Compress = null, IReadOnlyList<string>? Formats = null, string? Trace = null)
 {
     /// <summary>The best first. Agents before formats had names sent one only.</summary>
     [JsonIgnore]

@@ -1,6 +1,8 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Diagnostics;
 using Drover.Agent.Volumes;
+using Drover.Contracts.Tracing;
 using Drover.Core;
 
 namespace Drover.Agent.Transfers;
@@ -39,6 +41,8 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
     private async Task Transfer(Hello hello, Admission admission, VolumeTurns.Turn turn, CancellationToken cancel)
     {
         var move = admission.Ticket.Move;
+        using var span = Traces.Begin("receive", hello.Trace, ActivityKind.Server);
+        span?.SetTag("drover.move", move).SetTag("drover.volume", hello.Volume).SetTag("drover.snapshot", hello.Snapshot).SetTag("drover.source", peer);
         parts.Log.LogInformation("move {Move}: receiving {Volume}/{Snapshot} from {Peer}, base {Base}", move, hello.Volume, hello.Snapshot, peer, hello.Base ?? "none");
         while (true)
         {
@@ -60,6 +64,7 @@ internal sealed class IncomingTransfer(FrameChannel channel, string peer, Receiv
             catch (Exception e) when (e is not (OperationCanceledException or LinkBroken))
             {
                 parts.Log.LogWarning("move {Move}: {Volume}/{Snapshot} from {Peer} failed, what arrived is dropped: {Why}", move, hello.Volume, hello.Snapshot, peer, e.Message);
+                span.Failed(e.Message);
                 var kind = e is PoolNearlyFull ? "operator" : e is InvalidDataException or EndOfStreamException or IOException or BaseUnusable ? "retry" : "operator";
                 await channel.Write(FrameType.Abort, new Abort(e.Message, kind), TransferJson.Default.Abort, cancel);
                 return;

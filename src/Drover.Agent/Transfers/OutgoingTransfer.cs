@@ -101,7 +101,7 @@ internal sealed class OutgoingTransfer(SslStream tls) : IAsyncDisposable
     {
         var volume = what.Volume;
         await _channel.Write(FrameType.Hello, new Hello(IncomingTransfer.ProtocolVersion, volume.Ticket, volume.Name, volume.Snapshot, what.Snapshot.Identity,
-            what.Basis?.Name.Value, what.Basis?.Identity, driver.Name, volume.Epoch, Resume: true, what.Round.Final, Packer.Name, [.. driver.Abilities.Formats.Select(f => f.Name)]), TransferJson.Default.Hello, cancel);
+            what.Basis?.Name.Value, what.Basis?.Identity, driver.Name, volume.Epoch, Resume: true, what.Round.Final, Packer.Name, [.. driver.Abilities.Formats.Select(f => f.Name)], System.Diagnostics.Activity.Current?.Id), TransferJson.Default.Hello, cancel);
         var header = await _channel.ReadHeader(cancel);
         for (; header.Type == FrameType.Wait; header = await _channel.ReadHeader(cancel))
         {

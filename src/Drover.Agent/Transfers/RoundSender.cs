@@ -1,7 +1,9 @@
+using System.Diagnostics;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using Drover.Agent.Volumes;
 using Drover.Contracts.Agent;
+using Drover.Contracts.Tracing;
 using Drover.Core;
 using Drover.Core.Volumes;
 
@@ -72,6 +74,8 @@ public sealed class RoundSender(AgentOptions options, IVolumeDriver driver, Time
 
     private async Task<Sent> SendOne(Task<OutgoingTransfer> dialled, Outgoing what, CancellationTokenSource stop)
     {
+        using var span = Traces.Begin("send", Activity.Current?.Id, ActivityKind.Client);
+        span?.SetTag("drover.volume", what.Volume.Name).SetTag("drover.snapshot", what.Volume.Snapshot).SetTag("drover.target", what.Round.TargetNode);
         try
         {
             var transfer = await dialled;

@@ -126,9 +126,9 @@ public sealed partial class AgentLinkService(
     private Task Decide(AgentSession session, Func<ClusterState, Decision<bool>> decide) =>
         cluster.Decide(state => connections.IsCurrent(session) ? decide(state) : false, session.Ended);
 
-    private static async Task Write(AgentSession session, IServerStreamWriter<ToAgent> outgoing)
+    private async Task Write(AgentSession session, IServerStreamWriter<ToAgent> outgoing)
     {
-        await foreach (var order in session.Orders) await outgoing.WriteAsync(order, session.Ended);
+        await foreach (var order in session.Orders) await outgoing.WriteAsync(Observability.TraceRoots.On(order, cluster), session.Ended);
     }
 
     private async Task Leave(AgentSession session)

@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using Drover.ControlPlane.Agents;
 using Drover.Contracts.Agent;
+using Drover.Contracts.Tracing;
 using Drover.Core;
 using Drover.Core.Moves;
 
@@ -133,7 +135,12 @@ public sealed class MoveStepRunner(ICluster cluster, IAgentConnections agents, M
         try
         {
             var (node, order) = orders.Of(cluster.Current, move, step, time.GetUtcNow());
-            return await agents.Run(node, order, said => board.Report(move.Id, said), cancel);
+            using var span = Traces.Begin($"order {order.WorkCase}", move.Trace, ActivityKind.Client);
+            span?.SetTag("drover.move", move.Id.Value).SetTag("drover.node", node.Value).SetTag("drover.step", order.StepId);
+            order.TraceParent = span?.Id ?? "";
+            var result = await agents.Run(node, order, said => board.Report(move.Id, said), cancel);
+            if (result.Error.Length > 0) span.Failed(result.Error);
+            return result;
         }
         catch (Exception failure) when (failure is not OperationCanceledException)
         {

@@ -20,7 +20,7 @@ public static class ObservabilitySetup
             return book;
         });
         services.AddSingleton<ClusterMeter>().AddSingleton<AgentMeter>().AddSingleton<CommitMeters>().AddSingleton<MetricsBoard>();
-        services.AddSingleton<ICommitMeter, MoveMeter>().AddSingleton<ICommitMeter, DeploymentMeter>().AddSingleton<ICommitMeter, QueueMeter>().AddSingleton<ICommitMeter, VolumeMeter>();
+        services.AddSingleton<ICommitMeter, MoveMeter>().AddSingleton<ICommitMeter, DeploymentMeter>().AddSingleton<ICommitMeter, QueueMeter>().AddSingleton<ICommitMeter, VolumeMeter>().AddSingleton<ICommitMeter, CommitTraces>();
         services.AddSingleton<SystemEndpoints>();
         return services;
     }

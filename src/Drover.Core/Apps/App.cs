@@ -88,6 +88,8 @@ public sealed record Deployment(
 {
     /// <summary>What the current step waits for; null while it makes progress.</summary>
     public string? WaitsFor { get; init; }
+    /// <summary>The trace that it is, in W3C form; null: it is not traced.</summary>
+    public string? Trace { get; init; }
     /// <summary>The apps it changed, as they were when it began: where a rollback leads. Apps it only brings to an end for a deployment it replaced are not among them.</summary>
     public EquatableList<AppBefore> Before { get; init; } = [];
     public EquatableList<GroupBefore> GroupsBefore { get; init; } = [];

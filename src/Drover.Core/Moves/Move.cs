@@ -45,6 +45,8 @@ public sealed record Move(
     public DateTimeOffset? NextRoundAt { get; init; }
     /// <summary>Moves that may run side by side on its nodes while this one is among them; 0: <see cref="MoveQueue.PerNode"/>.</summary>
     public int Width { get; init; }
+    /// <summary>The trace it is part of, in W3C form: kept so that spans made after a restart are of the same. Null: it is not traced.</summary>
+    public string? Trace { get; init; }
     public bool Ended => State is MoveState.Done or MoveState.Undone;
     /// <summary>Past the commit point there is only forward.</summary>
     public bool Committed => State is MoveState.CutOver or MoveState.Starting or MoveState.Healthy or MoveState.Retiring or MoveState.Done;
