@@ -27,6 +27,8 @@ public sealed class AgentOptions
     public string StateFolder { get; init; } = "/var/lib/drover/agent";
     /// <summary>Where metrics are read; null: nowhere.</summary>
     public System.Net.IPEndPoint? Metrics { get; init; }
+    /// <summary>The log as one JSON object a line.</summary>
+    public bool JsonLog { get; init; }
     public string DockerSocket { get; init; } = "/var/run/docker.sock";
     /// <summary>Folder where Docker looks for plugins.</summary>
     public string PluginFolder { get; init; } = "/run/docker/plugins";

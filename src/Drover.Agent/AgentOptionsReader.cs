@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Text.Json;
 using Drover.Agent.Link;
 using Drover.Agent.Volumes;
+using Drover.Contracts.Hosting;
 
 namespace Drover.Agent;
 
@@ -17,7 +18,7 @@ public static class AgentOptionsReader
 
     private static readonly string[] Names =
     [
-        "node", "hostname", "control", "address", "transfer-port", "transfer-limit", "certificates", "pool", "volume-driver", "mount-root", "state", "docker-socket", "plugin-folder", "cgroup-parent", "cpus", "mem", "ports", "attribute", "metrics",
+        "node", "hostname", "control", "address", "transfer-port", "transfer-limit", "certificates", "pool", "volume-driver", "mount-root", "state", "docker-socket", "plugin-folder", "cgroup-parent", "cpus", "mem", "ports", "attribute", "metrics", "log-format",
     ];
 
     public const string Usage = """
@@ -43,6 +44,7 @@ public static class AgentOptionsReader
           --ports 31000-32000    host ports that apps may get, also several: 80-81,7000-9000
           --attribute NAME=VALUE what constraints match, as often as needed
           --metrics IP:PORT      where Prometheus reads /metrics, such as 127.0.0.1:4526; default: nowhere
+          --log-format json      the log as one object a line, with the ids of traces; default: text
           --config FILE          default /etc/drover/agent.json
         """;
 
@@ -77,6 +79,7 @@ public static class AgentOptionsReader
             Cpus = Number(One("cpus"), "cpus", 0, 0, 100_000),
             MemoryMiB = Number(One("mem"), "mem", 0, 0, 1e12),
             Ports = Ports(One("ports") ?? "31000-32000"),
+            JsonLog = JsonLines.IsJson(One("log-format") ?? "text") ?? throw new OptionsInvalid($"--log-format '{One("log-format")}' must be text or json"),
             Metrics = Metrics(One("metrics")),
             Attributes = All("attribute").Select(Attribute).ToDictionary(a => a.Name, a => a.Value),
         };

@@ -56,7 +56,8 @@ public static class Program
     private static IHost Build(AgentOptions options, AgentIdentity identity, AgentSeat seat)
     {
         var builder = Microsoft.Extensions.Hosting.Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
-        builder.Logging.AddSimpleConsole(console => { console.SingleLine = true; console.TimestampFormat = "HH:mm:ss.fff "; console.UseUtcTimestamp = true; });
+        if (options.JsonLog) builder.Logging.AddProvider(new JsonLines(Console.OpenStandardOutput(), TimeProvider.System, ("node", options.Node)));
+        else builder.Logging.AddSimpleConsole(console => { console.SingleLine = true; console.TimestampFormat = "HH:mm:ss.fff "; console.UseUtcTimestamp = true; });
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning);
         var services = builder.Services;
         services.AddSingleton(options).AddSingleton(identity).AddSingleton(TimeProvider.System)

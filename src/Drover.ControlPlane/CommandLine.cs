@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using Drover.Contracts.Hosting;
 using Drover.Core.Nodes;
 
 namespace Drover.ControlPlane;
@@ -21,6 +22,9 @@ public sealed record ControlPlaneOptions(string Data, IPEndPoint Http, IPEndPoin
     /// <summary>Requests answered at once, streams aside; more are turned away with 503.</summary>
     public int MaxRequests { get; init; } = Marathon.ApiGate.DefaultMostAtOnce;
 
+    /// <summary>The log as one JSON object a line.</summary>
+    public bool JsonLog { get; init; }
+
     public bool UsesHttps => Https || (!AllowPlainHttp && !IPAddress.IsLoopback(Http.Address));
     public bool NeedsToken => RequireToken || (!AllowPlainHttp && !IPAddress.IsLoopback(Http.Address));
 
@@ -40,10 +44,11 @@ public abstract record CommandLine
             makes the cluster's authority and one admin token, printed once; --name: what else people reach it by;
             --new-admin: another admin token, for when all are lost (the control plane must not run)
         drover-control --data DIR [--http 127.0.0.1:8080] [--agents 127.0.0.1:4524] [--https] [--require-token] [--allow-plain-http]
-                       [--certificate-hours 72] [--name drover] [--lease 60] [--max-requests 1000] [--marathon-2015-fields]
+                       [--certificate-hours 72] [--name drover] [--lease 60] [--max-requests 1000] [--marathon-2015-fields] [--log-format text]
             runs the control plane; beyond loopback the API speaks HTTPS and asks for a token;
             a node that has not heard from it for --lease seconds stops containers with volumes; more than --max-requests at once are turned away;
-            --marathon-2015-fields: apps under /v2 also with ports, uris, docker.network and what else clients of 2015 read
+            --marathon-2015-fields: apps under /v2 also with ports, uris, docker.network and what else clients of 2015 read;
+            --log-format json: the log as one object a line, with the ids of traces
         """;
 
     private CommandLine() { }
@@ -59,7 +64,7 @@ public abstract record CommandLine
     {
         if (args.Any(a => a is "--help" or "-h" or "help")) return new Help();
         var init = args is ["init", ..];
-        string[] known = init ? ["--data", "--name", "--new-admin"] : ["--data", "--http", "--agents", "--name", "--https", "--require-token", "--allow-plain-http", "--certificate-hours", "--lease", "--marathon-2015-fields", "--max-requests"];
+        string[] known = init ? ["--data", "--name", "--new-admin"] : ["--data", "--http", "--agents", "--name", "--https", "--require-token", "--allow-plain-http", "--certificate-hours", "--lease", "--marathon-2015-fields", "--max-requests", "--log-format"];
         var given = new Dictionary<string, string>(StringComparer.Ordinal);
         for (var i = init ? 1 : 0; i < args.Count; i++)
         {
@@ -92,10 +97,11 @@ public abstract record CommandLine
             return new Wrong($"--lease '{seconds}' must be seconds from {least} to {most}: for instance 60");
         if (!int.TryParse(given.GetValueOrDefault("--max-requests", "1000"), NumberStyles.None, CultureInfo.InvariantCulture, out var requests) || requests is < 1 or > 100_000)
             return new Wrong($"--max-requests '{given["--max-requests"]}' must be a whole number from 1 to 100000");
+        if (JsonLines.IsJson(given.GetValueOrDefault("--log-format", "text")) is not { } json) return new Wrong($"--log-format '{given["--log-format"]}' must be text or json");
         return new Serve(new ControlPlaneOptions(given["--data"], http, agents, plain, given.GetValueOrDefault("--name", "drover"))
         {
             Https = https, RequireToken = given.ContainsKey("--require-token"), CertificateLife = TimeSpan.FromHours(hours),
-            Lease = TimeSpan.FromSeconds(lease), Marathon2015Fields = given.ContainsKey("--marathon-2015-fields"), MaxRequests = requests,
+            Lease = TimeSpan.FromSeconds(lease), Marathon2015Fields = given.ContainsKey("--marathon-2015-fields"), MaxRequests = requests, JsonLog = json,
         });
     }
 

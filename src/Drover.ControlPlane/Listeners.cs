@@ -4,6 +4,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
+using Drover.Contracts.Hosting;
 using Drover.ControlPlane.Access;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -120,13 +121,13 @@ internal static partial class StartLog
     [LoggerMessage(1, LogLevel.Warning, "The API on {Endpoint} answers plain HTTP without a password (--allow-plain-http): whoever reaches it rules the cluster")]
     public static partial void PlainHttp(this ILogger log, string endpoint);
 
-    public static ILoggingBuilder AddConsoleLines(this ILoggingBuilder logging) => logging
+    public static ILoggingBuilder AddConsoleLines(this ILoggingBuilder logging, bool json) => (json ? logging.AddProvider(new JsonLines(Console.OpenStandardOutput(), TimeProvider.System)) : logging
         .AddSimpleConsole(console =>
         {
             console.SingleLine = true;
             console.UseUtcTimestamp = true;
             console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
-        })
+        }))
         .AddFilter("Microsoft.AspNetCore", LogLevel.Warning)
         .AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Information)
         .AddFilter("Grpc", LogLevel.Warning);

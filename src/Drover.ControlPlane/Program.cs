@@ -61,7 +61,7 @@ public static class Program
         // Everything is said on the command line. Looking out for settings that change would mean to watch every folder below the one this runs in, which for a service is the
         // whole machine: a file system that hangs would keep it from starting.
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory, Args = ["--hostBuilder:reloadConfigOnChange=false"] });
-        builder.Logging.ClearProviders().AddConsoleLines();
+        builder.Logging.ClearProviders().AddConsoleLines(options.JsonLog);
         store = new MeteredStore(store, time);
         var trust = await TrustBook.Open(store);
         var audit = await AuditLog.Open(folder, store, time);

@@ -85,6 +85,7 @@ public sealed class MoveDriver(ICluster cluster, MoveStepRunner runner, MoveProg
             if (move.State == MoveState.FinalDelta && happened is MoveEvent.RoundSent) Failpoints.Reach("commit.begin");
             var after = await Take(move, happened, cancel);
             Failpoints.Reach($"{after?.State}.stored");
+            using var trace = JsonLines.Within(log, move.Trace);
             if (after is not null && after.State != move.State)
                 log.LogInformation("move {Move} of {App} from {Source} to {Target}: {State}{Failure}", id, after.App, after.Source, after.Target, after.State,
                     after.Failure is null ? "" : $" ({after.Failure})");
