@@ -14,7 +14,7 @@ public sealed class ClusterMeter
         slice.Gauge("drover_nodes", "Nodes, by whether their agent is connected: `true`, `false`.", () => Counted("connected", cluster.Current.Nodes.Keys, node => cluster.Current.IsConnected(node) ? "true" : "false", "true", "false"), "connected");
         slice.Gauge("drover_nodes_cordoned", "Nodes that get nothing new.", () => cluster.Current.Nodes.Values.Count(n => n.Cordoned));
         slice.Gauge("drover_apps", "Apps.", () => cluster.Current.Apps.Count);
-        slice.Gauge("drover_instances", "Copies of apps, by state.", () => Counted("state", cluster.Current.Instances.Values, i => Word(i.State)), "state");
+        slice.Gauge("drover_instances", "Copies of apps, by state.", () => cluster.Current.Instances.Values.CountBy(i => i.State).Select(c => MetricSlice.Of(c.Value, "state", Word(c.Key))), "state");
         slice.Gauge("drover_event_listeners", "Listeners to events, with those that are posted to.", () => ring.Listeners);
         slice.Gauge("drover_pool_fullest_ratio", "Used share, 0 to 1, of the fullest pool of a connected node.", () => Pools(cluster.Current).Select(p => 1 - (double)p.PoolFree.Bytes / p.PoolTotal.Bytes).DefaultIfEmpty().Max());
         slice.Gauge("drover_pools_bytes", "Size of the pools of connected nodes together.", () => Pools(cluster.Current).Sum(p => (double)p.PoolTotal.Bytes));
