@@ -13,9 +13,9 @@ public sealed record OtlpSettings(Uri Endpoint, IReadOnlyList<(string Name, stri
         var text = whole is { Length: > 0 } ? whole : environment($"{Prefix}ENDPOINT");
         if (string.IsNullOrEmpty(text) || environment("OTEL_SDK_DISABLED") == "true") return (null, null);
         if (!Uri.TryCreate(text, UriKind.Absolute, out var endpoint) || endpoint.Scheme is not ("http" or "https"))
-            return (null, $"{Prefix}ENDPOINT '{text}' is no http address: write something like http://127.0.0.1:4318");
+            return (null, $"OTEL_EXPORTER_OTLP_ENDPOINT '{text}' is no http address: write something like http://127.0.0.1:4318");
         var protocol = environment($"{Prefix}TRACES_PROTOCOL") ?? environment($"{Prefix}PROTOCOL") ?? "http/json";
-        if (protocol == "grpc") return (null, $"{Prefix}PROTOCOL 'grpc' is not spoken: give the collector's port for HTTP (4318), without a protocol or with http/json");
+        if (protocol == "grpc") return (null, "OTEL_EXPORTER_OTLP_PROTOCOL 'grpc' is not spoken: give the collector's port for HTTP (4318), without a protocol or with http/json");
         if (whole is not { Length: > 0 }) endpoint = new Uri(text.TrimEnd('/') + "/v1/traces");
         var headers = (environment($"{Prefix}TRACES_HEADERS") ?? environment($"{Prefix}HEADERS") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
             .Select(h => h.Split('=', 2)).Where(h => h.Length == 2).Select(h => (h[0].Trim(), Uri.UnescapeDataString(h[1].Trim()))).ToList();
