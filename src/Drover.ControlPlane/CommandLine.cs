@@ -31,6 +31,9 @@ public sealed record ControlPlaneOptions(string Data, IPEndPoint Http, IPEndPoin
     /// <summary>Marathon's API writes the fields that clients of 2015 read beside those of 1.5 and later.</summary>
     public bool Marathon2015Fields { get; init; }
 
+    /// <summary>What apps run in that name a command and no image, as Mesos ran them without a container; null: they are refused.</summary>
+    public string? CommandImage { get; init; }
+
     /// <summary>For how long a node may write without hearing from the control plane.</summary>
     public TimeSpan Lease { get; init; } = LeaseTerms.Default.Length;
 }
@@ -44,10 +47,12 @@ public abstract record CommandLine
             makes the cluster's authority and one admin token, printed once; --name: what else people reach it by;
             --new-admin: another admin token, for when all are lost (the control plane must not run)
         drover-control --data DIR [--http 127.0.0.1:8080] [--agents 127.0.0.1:4524] [--https] [--require-token] [--allow-plain-http]
-                       [--certificate-hours 72] [--name drover] [--lease 60] [--max-requests 1000] [--marathon-2015-fields] [--log-format text]
+                       [--certificate-hours 72] [--name drover] [--lease 60] [--max-requests 1000] [--marathon-2015-fields] [--command-image IMAGE]
+                       [--log-format text]
             runs the control plane; beyond loopback the API speaks HTTPS and asks for a token;
             a node that has not heard from it for --lease seconds stops containers with volumes; more than --max-requests at once are turned away;
             --marathon-2015-fields: apps under /v2 also with ports, uris, docker.network and what else clients of 2015 read;
+            --command-image: what apps with a command and no image run in, for instance debian:12; without it they are refused;
             --log-format json: the log as one object a line, with the ids of traces
         """;
 
@@ -64,7 +69,7 @@ public abstract record CommandLine
     {
         if (args.Any(a => a is "--help" or "-h" or "help")) return new Help();
         var init = args is ["init", ..];
-        string[] known = init ? ["--data", "--name", "--new-admin"] : ["--data", "--http", "--agents", "--name", "--https", "--require-token", "--allow-plain-http", "--certificate-hours", "--lease", "--marathon-2015-fields", "--max-requests", "--log-format"];
+        string[] known = init ? ["--data", "--name", "--new-admin"] : ["--data", "--http", "--agents", "--name", "--https", "--require-token", "--allow-plain-http", "--certificate-hours", "--lease", "--marathon-2015-fields", "--command-image", "--max-requests", "--log-format"];
         var given = new Dictionary<string, string>(StringComparer.Ordinal);
         for (var i = init ? 1 : 0; i < args.Count; i++)
         {
@@ -101,7 +106,7 @@ public abstract record CommandLine
         return new Serve(new ControlPlaneOptions(given["--data"], http, agents, plain, given.GetValueOrDefault("--name", "drover"))
         {
             Https = https, RequireToken = given.ContainsKey("--require-token"), CertificateLife = TimeSpan.FromHours(hours),
-            Lease = TimeSpan.FromSeconds(lease), Marathon2015Fields = given.ContainsKey("--marathon-2015-fields"), MaxRequests = requests, JsonLog = json,
+            Lease = TimeSpan.FromSeconds(lease), Marathon2015Fields = given.ContainsKey("--marathon-2015-fields"), MaxRequests = requests, JsonLog = json, CommandImage = given.GetValueOrDefault("--command-image"),
         });
     }
 

@@ -83,6 +83,13 @@ public sealed class CommandLineTests
     }
 
     [Fact]
+    public void An_image_for_commands_is_taken_when_given()
+    {
+        Assert.Null(Assert.IsType<CommandLine.Serve>(CommandLine.Parse(["--data", "/d"])).Options.CommandImage);
+        Assert.Equal("debian:12", Assert.IsType<CommandLine.Serve>(CommandLine.Parse(["--data", "/d", "--command-image", "debian:12"])).Options.CommandImage);
+    }
+
+    [Fact]
     public void Fields_of_2015_are_written_when_asked_for()
     {
         Assert.False(Assert.IsType<CommandLine.Serve>(CommandLine.Parse(["--data", "/d"])).Options.Marathon2015Fields);

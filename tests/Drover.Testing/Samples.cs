@@ -23,7 +23,7 @@ public static class Samples
         Id = new("/shop/db"), Command = "run", Args = ["a", "b"], Cpus = 0.5, MemoryMiB = 256, DiskMiB = 10, Gpus = 1, Instances = 3,
         Container = new ContainerSpec
         {
-            Image = "mongo", Network = ContainerNetwork.Host, NetworkName = "weave", ForcePull = true, Privileged = true,
+            Image = "mongo", ImageImplied = true, Network = ContainerNetwork.Host, NetworkName = "weave", ForcePull = true, Privileged = true,
             PortMappings = [new(27017, 31001, 10001, "tcp", "db", [new("vip", "1")])],
             Volumes = [new VolumeMount(new("mongodata"), "/data/db", true, VolumeNaming.External, 1.5) { Driver = "flocker", Options = [new("dvdi/driver", "flocker")], Persistent = new("data", "mount", 512, 1024, true) }, new HostMount("/etc/ssl", "/ssl", true)],
             Parameters = [new("hostname", "db")],

@@ -64,6 +64,8 @@ public static class DesiredContainer
         if (spec.Tty) container.Parameters.Add(new Wire.DockerParameter { Key = "tty", Value = "true" });
         if (spec.Container is not { } image) return container;
         container.Image = image.Image;
+        // Commands without an image of their own begin in the sandbox, where their volume is.
+        if (image.ImageImplied && spec.Volumes.Any(v => v.Persistent is { Linked: false })) container.Parameters.Add(new Wire.DockerParameter { Key = "workdir", Value = Marathon.PersistentJson.Sandbox });
         container.ForcePull = image.ForcePull;
         container.Privileged = image.Privileged;
         container.Network = image.Network switch { ContainerNetwork.Host => "host", ContainerNetwork.None => "none", _ => "bridge" };

@@ -27,7 +27,7 @@ public static class TaskEnvironment
         env["MESOS_TASK_ID"] = task;
         env["MARATHON_APP_ID"] = instance.App.Value;
         env["MARATHON_APP_VERSION"] = instance.AppVersion.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
-        if (spec.Container is { } container) env["MARATHON_APP_DOCKER_IMAGE"] = container.Image;
+        if (spec.Container is { ImageImplied: false } container) env["MARATHON_APP_DOCKER_IMAGE"] = container.Image;
         env["MARATHON_APP_RESOURCE_CPUS"] = Number(spec.Cpus);
         env["MARATHON_APP_RESOURCE_MEM"] = Number(spec.MemoryMiB);
         env["MARATHON_APP_RESOURCE_DISK"] = Number(spec.DiskMiB);

@@ -22,7 +22,7 @@ public static class AppJsonOut
         json.WriteNumber("backoffSeconds", spec.Backoff.Initial.TotalSeconds);
         if (spec.Command is { } command) json.WriteString("cmd", command);
         if (spec.Constraints.Count > 0) Constraints(json, spec.Constraints);
-        if (spec.Container is { } container) Container(json, container);
+        if (HasContainer(spec)) Container(json, spec.Container!);
         json.WriteNumber("cpus", spec.Cpus);
         Strings(json, "dependencies", spec.Dependencies.Select(d => d.Value).ToEquatableList());
         json.WriteNumber("disk", spec.DiskMiB);
@@ -83,10 +83,23 @@ public static class AppJsonOut
         json.WriteEndObject();
     }
 
+    /// <summary>A command that was given no container shows none.</summary>
+    internal static bool HasContainer(AppSpec spec) => spec.Container is not (null or { ImageImplied: true, Volumes.Count: 0, Network: not ContainerNetwork.Bridge });
+
     private static void Container(Utf8JsonWriter json, ContainerSpec container)
     {
         json.WriteStartObject("container");
-        json.WriteString("type", "DOCKER");
+        json.WriteString("type", container.ImageImplied ? "MESOS" : "DOCKER");
+        if (!container.ImageImplied) Docker(json, container);
+        json.WriteStartArray("volumes");
+        foreach (var mount in container.Volumes) Volume(json, mount);
+        json.WriteEndArray();
+        if (container.Network == ContainerNetwork.Bridge) PortMappings(json, container.PortMappings);
+        json.WriteEndObject();
+    }
+
+    private static void Docker(Utf8JsonWriter json, ContainerSpec container)
+    {
         json.WriteStartObject("docker");
         json.WriteBoolean("forcePullImage", container.ForcePull);
         json.WriteString("image", container.Image);
@@ -98,11 +111,6 @@ public static class AppJsonOut
         json.WriteEndArray();
         json.WriteBoolean("privileged", container.Privileged);
         Dialect2015.Docker(json, container);
-        json.WriteEndObject();
-        json.WriteStartArray("volumes");
-        foreach (var mount in container.Volumes) Volume(json, mount);
-        json.WriteEndArray();
-        if (container.Network == ContainerNetwork.Bridge) PortMappings(json, container.PortMappings);
         json.WriteEndObject();
     }
 

@@ -10,7 +10,7 @@ public static class AppRules
     {
         var faults = fields.Violations;
         if (app.Container is null)
-            faults.Rule("/container", "must be given: apps run as Docker containers, such as \"container\": {\"type\": \"DOCKER\", \"docker\": {\"image\": \"postgres:15\"}}");
+            faults.Rule("/container", "must be given: apps run as Docker containers, such as \"container\": {\"type\": \"DOCKER\", \"docker\": {\"image\": \"postgres:15\"}}; commands alone run where the control plane was started with --command-image");
         if (app.Backoff.Initial > app.Backoff.Max) faults.Rule("/backoffSeconds", "must not be more than maxLaunchDelaySeconds");
         if (app.Dependencies.Items.Contains(app.Id)) faults.Rule("/dependencies", "must not name the app itself");
         Volumes(app, faults);

@@ -15,7 +15,8 @@ public static class ContainerJson
         var network = asked?.Mode ?? basis.Container?.Network;
         var named = asked is null ? basis.Container?.NetworkName : asked.Name;
         var old2015 = docker is { } d && (d.Has("network") || d.Has("portMappings"));
-        var spec = container is { } given ? basis with { Container = Container(given, docker, basis.Id) } : basis;
+        var spec = container is { } given ? basis with { Container = Container(given, docker, basis) } : basis;
+        if (spec is { Container: null, Command: not null } && MarathonSettings.CommandImage is { } image) spec = spec with { Container = new ContainerSpec { Image = image, ImageImplied = true } };
         if (spec.Container is not { } read) return spec;
 
         var mappings = (container is null ? null : Mappings(container.Value, docker)) ?? asked?.Discovery;
@@ -37,19 +38,21 @@ public static class ContainerJson
         return WithOverlay(fields, spec);
     }
 
-    private static ContainerSpec Container(JsonFields container, JsonFields? docker, AppId app)
+    private static ContainerSpec Container(JsonFields container, JsonFields? docker, AppSpec spec)
     {
         if (container.String("type") is { } type and not ("DOCKER" or "MESOS"))
             container.Violations.Rule(container.At("type"), $"must be DOCKER; it was '{type}'");
-        var image = docker?.String("image");
+        var implied = docker is null && spec.Command is not null ? MarathonSettings.CommandImage : null;
+        var image = docker?.String("image") ?? implied;
         if (string.IsNullOrWhiteSpace(image) || image.Any(char.IsWhiteSpace)) container.Violations.Rule(container.At("docker/image"), "must name the image to run, such as \"postgres:15\"");
         if (docker is { } given && !given.IsEmpty("credential")) given.Violations.Rule(given.At("credential"), "must not be given; log in on the nodes with docker login");
         if (docker is { } pulled && !pulled.IsEmpty("pullConfig")) pulled.Violations.Rule(pulled.At("pullConfig"), "must not be given; log in on the nodes with docker login");
-        var volumes = VolumeJson.Read(container, app);
+        var volumes = VolumeJson.Read(container, spec.Id);
         var (parameters, named) = docker is { } options ? VolumeJson.FromParameters(options) : ([], []);
         return new()
         {
             Image = image ?? "",
+            ImageImplied = implied is not null,
             Volumes = volumes.Concat(named).ToEquatableList(),
             Parameters = parameters.ToEquatableList(),
             ForcePull = docker?.Boolean("forcePullImage") ?? false,

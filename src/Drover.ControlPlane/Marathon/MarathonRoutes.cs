@@ -32,7 +32,7 @@ public sealed class MarathonRoutes(ICluster cluster, IAppCommands commands, Even
 
     public async Task Answer(HttpContext context)
     {
-        if (settings?.Marathon2015Fields == true) Dialect2015.Want();
+        MarathonSettings.Use(settings);
         string[] path = [.. (context.Request.Path.Value ?? "").Replace("%2F", "/", StringComparison.OrdinalIgnoreCase).Split('/', StringSplitOptions.RemoveEmptyEntries)];
         if (path is ["v2", "events"] && HttpMethods.IsGet(context.Request.Method))
         {

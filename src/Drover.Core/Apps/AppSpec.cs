@@ -54,6 +54,8 @@ public sealed record AppSpec
 public sealed record ContainerSpec
 {
     public required string Image { get; init; }
+    /// <summary>The app named a command and no image: it runs in the one the control plane was started with.</summary>
+    public bool ImageImplied { get; init; }
     public ContainerNetwork Network { get; init; } = ContainerNetwork.Bridge;
     /// <summary>The network the user named beside container mode, joined by <see cref="Overlay"/>; null: bridge mode.</summary>
     public string? NetworkName { get; init; }

@@ -141,6 +141,14 @@ public sealed class AppFieldsContractTests(MarathonServer server) : IClassFixtur
     public async Task What_docker_cannot_be_given_is_refused(string docker, string path) => (await Tried($"\"container\":{{\"docker\":{{{docker}}}}}")).Refused(path);
 
     [Fact]
+    public async Task A_mesos_container_with_an_image_is_run_by_docker()
+    {
+        var app = await Shown("\"container\":{\"type\":\"MESOS\",\"docker\":{\"image\":\"busybox\"}}");
+        Assert.Equal(("DOCKER", "busybox"), (app.GetProperty("container").GetProperty("type").GetString(), app.GetProperty("container").GetProperty("docker").GetProperty("image").GetString()));
+        (await Tried("\"container\":{\"type\":\"RKT\",\"docker\":{\"image\":\"busybox\"}}")).Refused("/container/type");
+    }
+
+    [Fact]
     public async Task Both_forms_of_port_mappings_with_different_ports_are_422_and_never_500()
     {
         var reply = await Tried("\"container\":{\"docker\":{\"image\":\"i\",\"network\":\"BRIDGE\",\"portMappings\":[{\"containerPort\":80}]},\"portMappings\":[{\"containerPort\":81}]}");

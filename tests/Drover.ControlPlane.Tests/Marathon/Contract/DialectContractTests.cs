@@ -161,7 +161,12 @@ public sealed class DialectContractTests(MarathonServer server) : IClassFixture<
         Assert.Equal("prod", listed.GetProperty("role").GetString());
         Assert.Equal(2, listed.GetProperty("tasks")[0].GetProperty("ports").GetArrayLength());
 
+        var first = listed.GetProperty("version").GetString();
         await server.Deployed(server.Patch($"/v2/apps{id}", """{"env":{"RELEASE":"2"}}"""));
+        var versions = (await server.Get($"/v2/apps{id}/versions"))["versions"].EnumerateArray().Select(v => v.GetString()).ToList();
+        Assert.Equal((2, first), (versions.Count, versions[1]));
+        await server.Deployed(server.Put($"/v2/apps{id}", $"{{\"version\":\"{first}\"}}"));
+        Assert.False((await server.Get($"/v2/apps{id}"))["app"].TryGetProperty("env", out _));
 
         await server.Deployed(server.Post($"/v2/apps{id}/restart"));
         await server.Plays(id, Play.Staging);
