@@ -69,6 +69,8 @@ public static partial class ConstraintJson
             faults.Rule(path, $"{Operators}; it was '{op}'");
             return null;
         }
+        // An empty third string is what forms send for none.
+        if (value is "" && known is (ConstraintOperator.Unique or ConstraintOperator.Cluster or ConstraintOperator.GroupBy)) value = null;
         var fault = known switch
         {
             ConstraintOperator.Unique when value is not null => "UNIQUE does not accept a value; take the third string out",

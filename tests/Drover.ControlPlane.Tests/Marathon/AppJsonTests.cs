@@ -154,6 +154,8 @@ public sealed class AppJsonTests
     [InlineData(Dialects.Db)]
     [InlineData(Dialects.App)]
     [InlineData("""{"id":"/x/y","cmd":"run","container":{"docker":{"image":"i","parameters":[{"key":"hostname","value":"h"}],"forcePullImage":true,"privileged":true}},"networks":[{"mode":"host"}],"portDefinitions":[{"port":80,"name":"web","protocol":"udp,tcp","labels":{"a":"b"}}],"healthChecks":[{"protocol":"HTTP","portIndex":0},{"protocol":"COMMAND","command":{"value":"true"}}],"labels":{"k":"v"},"dependencies":["/z"],"user":"u","killSelection":"OLDEST_FIRST","unreachableStrategy":"disabled","taskKillGracePeriodSeconds":3,"upgradeStrategy":{"minimumHealthCapacity":0.5,"maximumOverCapacity":0},"backoffFactor":2,"constraints":[["hostname","UNIQUE"],["rack","GROUP_BY",3]]}""")]
+    [InlineData("""{"id":"/team/pg","role":"team","tty":true,"resourceLimits":{"cpus":"unlimited","mem":512},"residency":{"taskLostBehavior":"RELAUNCH_AFTER_TIMEOUT"},"container":{"docker":{"image":"i"},"volumes":[{"containerPath":"pg","mode":"RW","persistent":{"type":"mount","size":10,"maxSize":20}},{"containerPath":"/data","hostPath":"pg","mode":"RW"},{"containerPath":"/e","external":{"provider":"dvdi","name":"e","size":2,"options":{"dvdi/driver":"rexray","dvdi/iops":"9"}}}]}}""")]
+    [InlineData("""{"id":"x","env":{"WEAVE_CIDR":"10.255.0.9/24"},"networks":[{"mode":"container","name":"weave"}],"container":{"docker":{"image":"i"},"portMappings":[{"containerPort":80},{"containerPort":81,"hostPort":0}]},"drover":{"preferences":[{"constraint":["disk","IS","ssd"],"weight":7}],"apart":[{"app":"/y"},{"labels":{"a":"b"},"weight":3}]}}""")]
     public void What_is_written_reads_back_as_the_same(string json)
     {
         var spec = Dialects.Spec(json);
@@ -196,13 +198,17 @@ public sealed class AppJsonTests
     [Fact]
     public void No_value_in_any_field_throws()
     {
-        string[] values = ["null", "1", "-1", "1e300", "\"\"", "\"x\"", "[]", "[1]", "[[]]", "[null]", "[[null,null]]", "{}", "{\"a\":1}", "true", "[{}]", "[{\"key\":1}]", "[{\"hostPath\":\"/\",\"containerPath\":\"/\"}]"];
+        string[] values = ["null", "1", "-1", "1e300", "\"\"", "\"x\"", "[]", "[1]", "[[]]", "[null]", "[[null,null]]", "{}", "{\"a\":1}", "true", "[{}]", "[{\"key\":1}]", "[{\"hostPath\":\"/\",\"containerPath\":\"/\"}]",
+            "\"unlimited\"", "{\"networkName\":\"weave\",\"discovery\":{\"ports\":[{\"number\":1},{}]}}", "[{\"containerPath\":\"d\",\"persistent\":{\"size\":1}},{\"containerPath\":\"d\",\"persistent\":{\"size\":1}},{\"hostPath\":\"d\"},{\"hostPath\":\"d\"}]", "[{\"external\":{\"options\":{\"a\":1}}}]",
+            "[{\"constraint\":[],\"weight\":\"x\"},{\"app\":\"/\"},{\"labels\":[]}]", "{\"cpus\":\"much\",\"mem\":null}"];
         string[] paths = ["id", "cmd", "args", "cpus", "mem", "instances", "env", "labels", "constraints", "ports", "portDefinitions", "networks", "healthChecks", "upgradeStrategy", "unreachableStrategy",
-            "dependencies", "uris", "container", "container/docker", "container/volumes", "container/portMappings", "container/docker/parameters", "container/docker/network", "container/docker/portMappings", "container/docker/image"];
+            "dependencies", "uris", "container", "container/docker", "container/volumes", "container/portMappings", "container/docker/parameters", "container/docker/network", "container/docker/portMappings", "container/docker/image",
+            "ipAddress", "drover", "drover/preferences", "drover/apart", "resourceLimits", "residency", "tty", "role", "acceptedResourceRoles", "executor", "gpus", "readinessChecks", "fetch"];
         Gen.Select(Gen.Int[0, paths.Length - 1], Gen.Int[0, values.Length - 1], Gen.Int[0, paths.Length - 1], Gen.Int[0, values.Length - 1]).Sample((a, b, c, d) =>
         {
             var (path, value, path2, value2) = (paths[a], values[b], paths[c], values[d]);
             var root = System.Text.Json.Nodes.JsonNode.Parse(Dialects.App)!.AsObject();
+            root["drover"] = new System.Text.Json.Nodes.JsonObject();
             foreach (var (p, v) in new[] { (path, value), (path2, value2) })
             {
                 var parts = p.Split('/');

@@ -109,6 +109,49 @@ public sealed class DialectContractTests(MarathonServer server) : IClassFixture<
         Assert.Equal((app.GetProperty("version").GetString(), task), (after.GetProperty("version").GetString(), after.GetProperty("tasks")[0].GetProperty("id").GetString()));
     }
 
+    // ---- as they stand in people's files ----
+
+    /// <summary>Fields and values of definitions that were published with Marathon, in their usual company.</summary>
+    public static TheoryData<string, string> Published => new()
+    {
+        { "docker, 2015", """
+            {"cmd":"env && sleep 300","args":null,"cpus":1.5,"mem":256.0,"instances":3,"executor":"","ports":[18080,18090],"requirePorts":false,"constraints":[["hostname","UNIQUE",""]],"labels":{"environment":"staging"},"uris":[],
+             "container":{"type":"DOCKER","docker":{"image":"group/image","network":"BRIDGE","portMappings":[{"containerPort":8080,"hostPort":0,"servicePort":19000,"protocol":"tcp"},{"containerPort":161,"hostPort":0,"protocol":"udp"}],
+              "privileged":false,"parameters":[{"key":"hostname","value":"a"},{"key":"dns","value":"10.0.0.1"}]},"volumes":[{"containerPath":"/etc/a","hostPath":"/var/data/a","mode":"RO"},{"containerPath":"/etc/b","hostPath":"/var/data/b","mode":"RW"}]},
+             "env":{"LD_LIBRARY_PATH":"/usr/local/lib/myLib"},"acceptedResourceRoles":["*"],"backoffSeconds":1,"backoffFactor":1.15,"maxLaunchDelaySeconds":3600,
+             "healthChecks":[{"protocol":"HTTP","path":"/health","gracePeriodSeconds":3,"intervalSeconds":10,"portIndex":0,"timeoutSeconds":10,"maxConsecutiveFailures":3},{"protocol":"TCP","gracePeriodSeconds":3,"intervalSeconds":5,"portIndex":1,"timeoutSeconds":5,"maxConsecutiveFailures":3},
+              {"protocol":"COMMAND","command":{"value":"curl -f -X GET http://$HOST:$PORT0/health"},"maxConsecutiveFailures":3}],"upgradeStrategy":{"minimumHealthCapacity":0.5,"maximumOverCapacity":0.2} }
+            """ },
+        { "host ports, 1.4", """
+            {"cmd":"python3 -m http.server $PORT0","cpus":0.1,"mem":64,"instances":1,"portDefinitions":[{"port":0,"protocol":"tcp","name":"http","labels":{"VIP_0":"10.0.0.1:80"}}],"container":{"type":"DOCKER","docker":{"image":"python:3","network":"HOST"}},
+             "healthChecks":[{"protocol":"MESOS_HTTP","path":"/","portIndex":0,"gracePeriodSeconds":5,"intervalSeconds":10,"timeoutSeconds":10,"maxConsecutiveFailures":3}],"unreachableStrategy":{"inactiveAfterSeconds":300,"expungeAfterSeconds":600},"killSelection":"YOUNGEST_FIRST"}
+            """ },
+        { "readiness and health, 1.5", """
+            {"cpus":0.1,"mem":32,"instances":1,"networks":[{"mode":"container/bridge"}],"container":{"type":"DOCKER","docker":{"image":"python:3"},"portMappings":[{"containerPort":8080,"hostPort":0,"name":"http"}]},
+             "readinessChecks":[{"name":"ready","portName":"http","path":"/ready","intervalSeconds":2,"timeoutSeconds":1,"httpStatusCodesForReady":[200],"preserveLastResponse":true}],"healthChecks":[{"protocol":"HTTP","path":"/","portIndex":0}],
+             "upgradeStrategy":{"minimumHealthCapacity":1,"maximumOverCapacity":1} }
+            """ },
+        { "resident docker, 1.5", """
+            {"cmd":"echo hello >> data/foo; cat data/foo; sleep 1000","cpus":0.5,"mem":32.0,"instances":1,"container":{"type":"DOCKER","docker":{"image":"alpine","forcePullImage":false},
+              "volumes":[{"containerPath":"data","mode":"RW","persistent":{"type":"root","size":10}}]},"residency":{"relaunchEscalationTimeoutSeconds":10,"taskLostBehavior":"WAIT_FOREVER"},"upgradeStrategy":{"maximumOverCapacity":0.0,"minimumHealthCapacity":0.0} }
+            """ },
+        { "external volume, 1.5", """
+            {"cmd":"env; echo hello >> /test/foo; sleep 1000","cpus":0.1,"mem":32,"instances":1,"container":{"type":"DOCKER","docker":{"image":"alpine"},
+              "volumes":[{"containerPath":"/test","mode":"RW","external":{"name":"marathon-si-test-vol","provider":"dvdi","options":{"dvdi/driver":"rexray"}}}]},"upgradeStrategy":{"minimumHealthCapacity":0,"maximumOverCapacity":0} }
+            """ },
+    };
+
+    [Theory, MemberData(nameof(Published))]
+    public async Task A_published_definition_is_taken_as_it_stands_and_runs(string name, string definition)
+    {
+        var id = server.NewId("published");
+        await server.Plays(id, Play.Ready);
+        await server.Deployed(server.Put($"/v2/apps{id}", definition));
+        var app = (await server.Get($"/v2/apps{id}"))["app"];
+        Assert.True(app.GetProperty("tasksRunning").GetInt32() == app.GetProperty("instances").GetInt32(), name);
+        await server.Deployed(server.Delete($"/v2/apps{id}"));
+    }
+
     // ---- whole scripts ----
 
     [Fact]
@@ -123,7 +166,7 @@ public sealed class DialectContractTests(MarathonServer server) : IClassFixture<
             """);
         Assert.Equal(201, created.Status);
         await server.Until($"/v2/apps/{id}", r => r["app"].GetProperty("tasksHealthy").GetInt32() == 1, "it is healthy");
-        await server.Until(s => s.Deployments.IsEmpty, "deployed");
+        await server.Until($"/v2/apps/{id}", r => r["app"].GetProperty("deployments").GetArrayLength() == 0, "deployed");
 
         Assert.Equal(200, (await server.Deployed(server.Put($"/v2/apps/{id}", """{"instances":"2"}"""))).Status);
         var lines = (await server.Get("/v2/tasks", "text/plain")).Text.Split('\n');

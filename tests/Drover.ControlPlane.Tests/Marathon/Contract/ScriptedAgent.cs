@@ -10,6 +10,8 @@ public enum Play
 {
     /// <summary>Runs, and answers its health checks.</summary>
     Healthy,
+    /// <summary>As healthy, and its readiness checks say ready.</summary>
+    Ready,
     /// <summary>Runs; no check has answered yet.</summary>
     Silent,
     /// <summary>Runs, and fails its health checks.</summary>
@@ -108,6 +110,7 @@ public sealed class ScriptedAgent(SimulatedAgent link, string node, Func<AppId, 
                 Play.Silent => new HealthObserved(),
                 _ => new HealthObserved { Known = true, Alive = true, FirstSuccessUnixMs = now, LastSuccessUnixMs = now },
             }));
+            if (part == Play.Ready) seen.Readiness.AddRange(instance.ReadinessChecks.Select(check => new ReadinessObserved { Name = check.Name, Ready = true, Status = 200 }));
         }
         return Speak(new FromAgent { Instance = seen });
     }

@@ -80,6 +80,16 @@ public sealed class VolumesContractTests(MarathonServer server) : IClassFixture<
     }
 
     [Fact]
+    public async Task A_persistent_volume_moves_when_a_changed_constraint_asks_for_it()
+    {
+        var id = server.NewId("moving");
+        await server.Deployed(server.Post("/v2/apps", Resident(id, more: ",\"constraints\":[[\"disk\",\"CLUSTER\",\"spinning\"]]")));
+        Assert.Equal(200, (await server.Put($"/v2/apps{id}", """{"constraints":[["rack","CLUSTER","b"]]}""")).Status);
+        var move = (await server.Until(s => s.OpenMoves.Any(m => m.App == new AppId(id)), "a move")).OpenMoves.Single(m => m.App == new AppId(id));
+        Assert.Equal(("node1", "node3", $"{id[1..]}.pgdata"), (move.Source.Value, move.Target.Value, Assert.Single(move.Volumes.Items).Name.Value));
+    }
+
+    [Fact]
     public async Task A_deleted_resident_app_leaves_its_data_and_finds_it_again()
     {
         var id = server.NewId("returns");
