@@ -115,13 +115,21 @@ public static class AppJson
         // A copy of an app with a volume is never started beside the old one, nor elsewhere while its node is only silent: Marathon's defaults for resident apps.
         var pinned = basis.Volumes.Any(v => !v.ReadOnly);
         var single = basis.Labels.Any(l => l is { Name: "MARATHON_SINGLE_INSTANCE_APP", Value: "true" });
-        var upgrade = !isNew ? basis.Upgrade : single ? new(0, 0) : pinned ? new(0.5, 0) : basis.Upgrade;
+        var upgrade = single ? new(0, 0) : isNew && pinned ? new(0.5, 0) : Within(basis);
         if (fields.Object("upgradeStrategy") is { } given)
         {
             var usual = single || pinned ? upgrade : new(1, 1);
             upgrade = new(Fraction(given, "minimumHealthCapacity") ?? usual.MinimumHealthCapacity, Fraction(given, "maximumOverCapacity") ?? usual.MaximumOverCapacity);
         }
         return basis with { Residency = Residence(fields, basis), Upgrade = upgrade, Unreachable = Unreachable(fields, isNew && pinned ? null : basis.Unreachable) };
+    }
+
+    /// <summary>A volume that an app gets later brings Marathon's limits for it along, where the body does not say otherwise.</summary>
+    private static UpgradeStrategy Within(AppSpec app)
+    {
+        var external = app.Volumes.Any(v => v.Naming == VolumeNaming.External && !v.ReadOnly);
+        if (!external && !app.Volumes.Any(v => v.Persistent is not null)) return app.Upgrade;
+        return new(external ? Math.Min(0.5, app.Upgrade.MinimumHealthCapacity) : app.Upgrade.MinimumHealthCapacity, 0);
     }
 
     private static ResourceLimits? Limits(JsonFields fields)

@@ -14,10 +14,11 @@ public static class AppRules
         if (app.Backoff.Initial > app.Backoff.Max) faults.Rule("/backoffSeconds", "must not be more than maxLaunchDelaySeconds");
         if (app.Dependencies.Items.Contains(app.Id)) faults.Rule("/dependencies", "must not name the app itself");
         Volumes(app, faults);
-        Roles(app, faults);
+        // Of the input alone: what an app had before there was a rule does not keep it from being changed in another way.
+        if (fields.Has("role") || fields.Has("acceptedResourceRoles")) Roles(app, faults);
         Limits(app, faults);
-        if (app.Executor is not ("" or "//cmd")) faults.Rule("/executor", "must be \"\" or \"//cmd\": no executor runs beside the container");
-        if (app.Gpus > 0) faults.Rule("/gpus", "must be 0: nodes do not tell what GPUs they have; hand one over by docker parameter device, and choose the node by a constraint");
+        if (fields.Has("executor") && app.Executor is not ("" or "//cmd")) faults.Rule("/executor", "must be \"\" or \"//cmd\": no executor runs beside the container");
+        if (fields.Has("gpus") && app.Gpus > 0) faults.Rule("/gpus", "must be 0: nodes do not tell what GPUs they have; hand one over by docker parameter device, and choose the node by a constraint");
         foreach (var (label, message) in MoveSettings.Faults(app)) faults.Rule($"/labels/{label}", message);
         if (app.Instances > 1 && app.Labels.Any(l => l is { Name: "MARATHON_SINGLE_INSTANCE_APP", Value: "true" }))
             faults.Rule("/instances", "must be 0 or 1, since label MARATHON_SINGLE_INSTANCE_APP is true");

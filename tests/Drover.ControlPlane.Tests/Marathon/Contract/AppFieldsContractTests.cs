@@ -26,7 +26,7 @@ public sealed class AppFieldsContractTests(MarathonServer server) : IClassFixtur
     {
         id ??= server.NewId("ordered");
         await server.Deployed(server.Post("/v2/apps", $"{{\"id\":\"{id}\",\"cpus\":0.5,\"mem\":64,{fields}}}"));
-        return server.Agents.SelectMany(a => a.Ordered).Single(i => i.AppId == id);
+        return server.Ordered(id);
     }
 
     // ---- canonical output ----

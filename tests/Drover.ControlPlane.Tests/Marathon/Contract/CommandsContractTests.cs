@@ -15,7 +15,7 @@ public sealed class CommandsContractTests(CommandsContractTests.WithImage server
     {
         var id = server.NewId("sleep");
         await server.Deployed(server.Post("/v2/apps", $$"""{"id":"{{id}}","cmd":"sleep 1000","cpus":0.1,"mem":32,"instances":1}"""));
-        var order = server.Agents.SelectMany(a => a.Ordered).Single(i => i.AppId == id);
+        var order = server.Ordered(id);
         Assert.Equal(("debian:12", "sleep 1000", "host"), (order.Container.Image, order.Container.Command, order.Container.Network));
         Assert.False(order.Container.Env.ContainsKey("MARATHON_APP_DOCKER_IMAGE"));
         Assert.True(order.Container.Env.ContainsKey("PORT0"));
@@ -23,7 +23,7 @@ public sealed class CommandsContractTests(CommandsContractTests.WithImage server
         Assert.False(app.TryGetProperty("container", out _));
         Assert.Equal("""[{"mode":"host"}]""", app.GetProperty("networks").GetRawText());
         await server.Deployed(server.Put($"/v2/apps{id}", """{"cmd":"sleep 2000"}"""));
-        Assert.Equal("debian:12", server.Agents.SelectMany(a => a.Ordered).Single(i => i.AppId == id).Container.Image);
+        Assert.Equal("debian:12", server.Ordered(id).Container.Image);
         await server.Deployed(server.Put($"/v2/apps{id}", """{"container":{"docker":{"image":"alpine"}}}"""));
         Assert.Equal("alpine", (await server.Get($"/v2/apps{id}"))["app"].GetProperty("container").GetProperty("docker").GetProperty("image").GetString());
     }
@@ -37,7 +37,7 @@ public sealed class CommandsContractTests(CommandsContractTests.WithImage server
              "residency":{"taskLostBehavior":"WAIT_FOREVER"} }
             """));
         Assert.Equal("""{"type":"MESOS","volumes":[{"containerPath":"data","mode":"RW","persistent":{"size":100,"type":"root"}}]}""", (await server.Get($"/v2/apps{id}"))["app"].GetProperty("container").GetRawText());
-        var parameter = Assert.Single(server.Agents.SelectMany(a => a.Ordered).Single(i => i.AppId == id).Container.Parameters);
+        var parameter = Assert.Single(server.Ordered(id).Container.Parameters);
         Assert.Equal(("workdir", "/mnt/mesos/sandbox"), (parameter.Key, parameter.Value));
     }
 

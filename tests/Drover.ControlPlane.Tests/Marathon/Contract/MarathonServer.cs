@@ -67,6 +67,9 @@ public class MarathonServer : IAsyncLifetime
     /// <summary>An id no other test of the class has.</summary>
     public string NewId(string name = "app") => string.Create(CultureInfo.InvariantCulture, $"/{name}-{Interlocked.Increment(ref _names)}");
 
+    /// <summary>What a node was told of the one copy of this app that is to run; one that is on its way out may still be there.</summary>
+    public DesiredInstance Ordered(string app) => Agents.SelectMany(a => a.Ordered).Single(i => i.AppId == app && i.Wish == InstanceWish.Run);
+
     /// <summary>From now on, copies of this app do this; those that are there do it at once.</summary>
     public async Task Plays(string app, Play play)
     {

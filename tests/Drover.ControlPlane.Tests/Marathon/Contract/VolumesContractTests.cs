@@ -24,7 +24,7 @@ public sealed class VolumesContractTests(MarathonServer server) : IClassFixture<
         var name = new VolumeName($"{id[1..].Replace('/', '_')}.pgdata");
         var volume = server.State.Volumes[name];
         Assert.Equal((new AppId(id), ByteCount.MiB(512)), (volume.Holder, volume.Size));
-        var order = server.Agents.SelectMany(a => a.Ordered).Single(i => i.AppId == id);
+        var order = server.Ordered(id);
         var mounted = Assert.Single(order.Volumes);
         Assert.Equal((name.Value, "/var/lib/postgresql/data", false), (mounted.Name, mounted.ContainerPath, mounted.ReadOnly));
         Assert.Empty(order.Container.HostMounts);
@@ -45,7 +45,7 @@ public sealed class VolumesContractTests(MarathonServer server) : IClassFixture<
     {
         var id = server.NewId("sandboxed");
         await server.Deployed(server.Post("/v2/apps", $$$"""{"id":"{{{id}}}","cpus":0.1,"mem":32,"container":{"docker":{"image":"i"},"volumes":[{"containerPath":"data","mode":"RW","persistent":{"size":10}}]}}"""));
-        var order = server.Agents.SelectMany(a => a.Ordered).Single(i => i.AppId == id);
+        var order = server.Ordered(id);
         Assert.Equal(("/mnt/mesos/sandbox/data", "/mnt/mesos/sandbox"), (Assert.Single(order.Volumes).ContainerPath, order.Container.Env["MESOS_SANDBOX"]));
     }
 
@@ -158,6 +158,19 @@ public sealed class VolumesContractTests(MarathonServer server) : IClassFixture<
     [InlineData("\"name\":\"v\",\"provider\":\"drover\"", ",\"upgradeStrategy\":{\"minimumHealthCapacity\":1}", "/upgradeStrategy/minimumHealthCapacity")]
     [InlineData("\"name\":\"v\",\"provider\":\"drover\"", ",\"upgradeStrategy\":{\"minimumHealthCapacity\":0,\"maximumOverCapacity\":1}", "/upgradeStrategy/maximumOverCapacity")]
     public async Task What_an_external_volume_cannot_be_is_refused(string external, string more, string path) => (await server.Post("/v2/apps", External(server.NewId("bad"), external, more))).Refused(path);
+
+    [Fact]
+    public async Task A_volume_or_label_that_comes_later_brings_its_upgrade_strategy_along()
+    {
+        var id = server.NewId("later");
+        await server.Deployed(server.Post("/v2/apps", AppBodies.Minimal(id)));
+        await server.Deployed(server.Put($"/v2/apps{id}", $"{{\"container\":{{\"docker\":{{\"image\":\"i\"}},\"volumes\":[{{\"containerPath\":\"/d\",\"mode\":\"RW\",\"external\":{{\"name\":\"{id[1..]}\",\"provider\":\"drover\"}}}}]}}}}"));
+        Assert.Equal("""{"maximumOverCapacity":0,"minimumHealthCapacity":0.5}""", await Strategy());
+        await server.Deployed(server.Put($"/v2/apps{id}", """{"labels":{"MARATHON_SINGLE_INSTANCE_APP":"true"}}"""));
+        Assert.Equal("""{"maximumOverCapacity":0,"minimumHealthCapacity":0}""", await Strategy());
+
+        async Task<string> Strategy() => (await server.Get($"/v2/apps{id}"))["app"].GetProperty("upgradeStrategy").GetRawText();
+    }
 
     [Fact]
     public async Task A_volume_of_another_app_is_refused_with_its_holder()
