@@ -25,11 +25,11 @@ public static class LaunchTimeout
             var cause = $"it was not started {Limit.TotalSeconds:0} s after it was placed; it waited for {copy.WaitsFor ?? "its agent"}";
             var (stopped, told) = KillLine.Stop(next, [copy]);
             var blamed = InstanceLifecycle.Blame(next, copy, node, "TASK_FAILED", cause, now);
-            changes.AddRange(stopped);
-            if (blamed is not null) changes.Add(new ClusterChange.PutApp(blamed));
+            ImmutableArray<ClusterChange> these = blamed is null ? stopped : [.. stopped, new ClusterChange.PutApp(blamed)];
+            changes.AddRange(these);
             events.AddRange(InstanceLifecycle.Failed(blamed, copy, node, "TASK_FAILED", cause, now));
             events.AddRange(told);
-            next = state.Apply(changes);
+            next = next.Apply(these);
         }
         return Decision.Of(late.Count, changes, events.ToImmutable());
     }

@@ -29,6 +29,16 @@ public sealed class LaunchTimeoutTests
     }
 
     [Fact]
+    public void Two_thousand_that_hang_at_once_are_given_up_at_once_and_stopped_in_their_turn()
+    {
+        var spec = Given.Spec(instances: 2000, cpus: 0.001);
+        var state = Given.Cluster(Given.Node("node1")).And(spec.App()).And([.. Enumerable.Range(0, 2000).Select(n => spec.Copy($"web{n:0000}", "node1", InstanceState.Staging) with { StagedAt = Given.Noon })]);
+        var after = state.Apply(LaunchTimeout.Fold(state, Given.Noon + LaunchTimeout.Limit).Changes);
+        Assert.All(after.Instances.Values, i => Assert.Equal(InstanceGoal.Removed, i.Goal));
+        Assert.Equal((KillLine.AtOnce, 2000), (after.Instances.Values.Count(i => !i.InLine), after.Apps[spec.Id].Delay!.Failures));
+    }
+
+    [Fact]
     public void The_time_a_pull_takes_does_not_count()
     {
         var pulling = After(State(Staged), InstanceCondition.Pulling, Given.Noon.AddSeconds(1));
