@@ -46,6 +46,8 @@ public abstract record CommandLine
         drover-control init --data DIR [--name ADDRESS]… [--new-admin]
             makes the cluster's authority and one admin token, printed once; --name: what else people reach it by;
             --new-admin: another admin token, for when all are lost (the control plane must not run)
+        drover-control openapi DIR
+            writes the descriptions of both APIs (OpenAPI 3.1) into that folder
         drover-control --data DIR [--http 127.0.0.1:8080] [--agents 127.0.0.1:4524] [--https] [--require-token] [--allow-plain-http]
                        [--certificate-hours 72] [--name drover] [--lease 60] [--max-requests 1000] [--marathon-2015-fields] [--command-image IMAGE]
                        [--log-format text]
@@ -61,6 +63,8 @@ public abstract record CommandLine
     public sealed record Serve(ControlPlaneOptions Options) : CommandLine;
     /// <param name="Names">Addresses and DNS names for the control plane's own certificate, separated by commas.</param>
     public sealed record Init(string Data, string Names, bool NewAdmin) : CommandLine;
+    /// <param name="Folder">Where the APIs' descriptions are written.</param>
+    public sealed record OpenApi(string Folder) : CommandLine;
     public sealed record Help : CommandLine;
     /// <param name="Why">Names the option, what is wrong, and the remedy.</param>
     public sealed record Wrong(string Why) : CommandLine;
@@ -68,6 +72,7 @@ public abstract record CommandLine
     public static CommandLine Parse(IReadOnlyList<string> args)
     {
         if (args.Any(a => a is "--help" or "-h" or "help")) return new Help();
+        if (args is ["openapi", ..]) return args is [_, { Length: > 0 } folder] ? new OpenApi(folder) : new Wrong($"openapi takes one folder. {Usage}");
         var init = args is ["init", ..];
         string[] known = init ? ["--data", "--name", "--new-admin"] : ["--data", "--http", "--agents", "--name", "--https", "--require-token", "--allow-plain-http", "--certificate-hours", "--lease", "--marathon-2015-fields", "--command-image", "--max-requests", "--log-format"];
         var given = new Dictionary<string, string>(StringComparer.Ordinal);

@@ -26,6 +26,9 @@ public static class Program
             {
                 case CommandLine.Serve serve: return await Serve(serve.Options);
                 case CommandLine.Init init: return await InitCommand.Run(init, Console.Out, TimeProvider.System);
+                case CommandLine.OpenApi describe:
+                    OpenApi.OpenApiDocuments.Write(describe.Folder);
+                    return 0;
                 case CommandLine.Help:
                     Console.Out.WriteLine(CommandLine.Usage);
                     return 0;

@@ -28,6 +28,7 @@ public static class RootCommands
     {
         var root = new RootCommand("Drover moves running containers together with their data.") { Control, Json, Authority, Pin, TokenFile };
         root.Subcommands.Add(StatusCommand.Build());
+        root.Subcommands.Add(QueueCommand.Build());
         root.Subcommands.Add(NodesCommand.Build());
         root.Subcommands.Add(NodeCommand.Build());
         root.Subcommands.Add(RebalanceCommand.Build());

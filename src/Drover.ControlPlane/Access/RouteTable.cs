@@ -43,6 +43,7 @@ public static class RouteTable
         new("GET", "/api/v1/moves/{id}", Viewer),
         new("GET", "/api/v1/events", Viewer),
         new("GET", "/api/v1/offers", Viewer),
+        new("GET", "/api/v1/openapi.json", Viewer),
         new("GET", "/api/v1/apps/{*id}/logs", Viewer),
         new("POST", "/api/v1/moves", Operator),
         // Work on what is there; who belongs to the cluster is above.

@@ -85,9 +85,18 @@ public sealed class ApiV1(ICluster cluster, MoveCommands moves, MoveProgressBoar
             ["moves", var id] => _moves.Show(context, id),
             ["offers"] => Write(context, 200, new OffersView([.. offers.Outstanding.Select(ViewsV1.Offer)]), ApiJson.Default.OffersView),
             ["events"] => _events.Serve(context),
+            ["openapi.json"] => Describe(context),
             ["apps", .. var id, "logs"] when id.Length > 0 => _logs.Serve(context, id),
             _ => Refuse(context, 404, new($"There is nothing at '/api/v1/{string.Join('/', path)}'", null, $"there is: {There}")),
         };
+    }
+
+    private static async Task Describe(HttpContext context)
+    {
+        var text = System.Text.Encoding.UTF8.GetBytes(context.Request.Query["api"] == "v2" ? OpenApi.OpenApiDocuments.Marathon : OpenApi.OpenApiDocuments.Own);
+        context.Response.ContentType = "application/json";
+        context.Response.ContentLength = text.Length;
+        if (!HttpMethods.IsHead(context.Request.Method)) await context.Response.Body.WriteAsync(text, context.RequestAborted);
     }
 
     internal static Task Unknown(HttpContext context, string what, string id, string command) =>
