@@ -140,11 +140,10 @@ public sealed class SubscriptionsContractTests : IAsyncLifetime
     public async Task A_receiver_that_does_not_answer_is_not_waited_for_for_ever()
     {
         var hang = new TaskCompletionSource();
-        var hung = true;
-        _receiver.Answers = context => hung ? hang.Task.WaitAsync(context.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default) : Task.CompletedTask;
+        var asked = 0;
+        _receiver.Answers = context => Interlocked.Increment(ref asked) == 1 ? hang.Task.WaitAsync(context.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default) : Task.CompletedTask;
         await Subscribe(Url());
         var first = await _receiver.Next();
-        hung = false;
         Assert.Equal(first.GetRawText(), (await Soon(_receiver.Next())).GetRawText());
         hang.SetResult();
     }
