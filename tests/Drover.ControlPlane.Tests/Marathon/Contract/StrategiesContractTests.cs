@@ -175,6 +175,7 @@ public sealed class StrategiesContractTests(MarathonServer server) : IClassFixtu
         server.PlaysNext(id, Play.Healthy);
         Assert.Equal(204, (await server.Delete($"/v2/queue{id}/delay")).Status);
         await server.Until($"/v2/apps{id}", r => r["app"].GetProperty("tasksRunning").GetInt32() == 2, "both run at once");
+        await server.Until(s => s.DeploymentOf(new AppId(id)) is null, "the end of the scaling");
         await server.Plays(id, Play.Failing);
         await server.Until(s => s.Apps[new AppId(id)].Delay is not null && s.DeploymentOf(new AppId(id)) is null, "a failure anew");
         server.PlaysNext(id, Play.Healthy);
