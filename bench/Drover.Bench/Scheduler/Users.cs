@@ -52,8 +52,14 @@ internal sealed class Users(Uri api) : IDisposable
             while (Interlocked.Increment(ref next) is var app && app < apps)
             {
                 var copies = instances / apps + (app < instances % apps ? 1 : 0);
-                using var answer = await _http.PostAsync(new Uri("/v2/apps", UriKind.Relative), Json(Definition(app, copies)), cancel);
-                if (!answer.IsSuccessStatusCode) throw new BenchFailed($"POST of {NameOf(app)}: {(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync(cancel)}");
+                while (true)
+                {
+                    using var answer = await _http.PostAsync(new Uri("/v2/apps", UriKind.Relative), Json(Definition(app, copies)), cancel);
+                    if (answer.IsSuccessStatusCode) break;
+                    // As many deployments run as may: as any client of Marathon's does, it asks again.
+                    if (answer.StatusCode != System.Net.HttpStatusCode.Forbidden) throw new BenchFailed($"POST of {NameOf(app)}: {(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync(cancel)}");
+                    await Task.Delay(20, cancel);
+                }
             }
         }, cancel)));
     }

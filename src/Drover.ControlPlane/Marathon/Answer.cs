@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.IO.Pipelines;
 using System.Text;
 using System.Text.Json;
 using Drover.Core;
@@ -9,11 +10,37 @@ namespace Drover.ControlPlane.Marathon;
 /// <summary>A response of the Marathon surface, before it is written.</summary>
 public sealed record Answer(int Status, string Body, string ContentType = "application/json")
 {
+    private const int Piece = 16 * 1024;
+
     public string? Location { get; init; }
     public DeploymentId? Deployment { get; init; }
     public string? Allow { get; init; }
+    /// <summary>Writes the body piece by piece instead: what is long is never whole in memory.</summary>
+    public Func<PipeWriter, CancellationToken, Task>? Stream { get; init; }
 
     public static Answer Json(int status, Action<Utf8JsonWriter> fields) => new(status, MarathonJson.Object(fields));
+
+    /// <summary>An object with one array, its items written one after the other as the client takes them.</summary>
+    public static Answer Array<T>(string name, IEnumerable<T> items, Action<Utf8JsonWriter, T> write) => new(200, "")
+    {
+        Stream = async (output, cancel) =>
+        {
+            await using var json = new Utf8JsonWriter(output, MarathonJson.Options);
+            json.WriteStartObject();
+            json.WriteStartArray(name);
+            foreach (var item in items)
+            {
+                write(json, item);
+                if (json.BytesPending < Piece) continue;
+                json.Flush();
+                if ((await output.FlushAsync(cancel)).IsCompleted) return;
+            }
+            json.WriteEndArray();
+            json.WriteEndObject();
+            json.Flush();
+            await output.FlushAsync(cancel);
+        },
+    };
 
     public static Answer Message(int status, string message) => Json(status, json => json.WriteString("message", message));
 
@@ -111,6 +138,11 @@ public sealed record Answer(int Status, string Body, string ContentType = "appli
         if (Allow is not null) response.Headers.Allow = Allow;
         if (Status == 204) return;
         response.ContentType = ContentType;
+        if (Stream is not null)
+        {
+            if (!HttpMethods.IsHead(context.Request.Method)) await Stream(response.BodyWriter, context.RequestAborted);
+            return;
+        }
         var bytes = Encoding.UTF8.GetBytes(Body);
         response.ContentLength = bytes.Length;
         if (!HttpMethods.IsHead(context.Request.Method)) await response.Body.WriteAsync(bytes, context.RequestAborted);

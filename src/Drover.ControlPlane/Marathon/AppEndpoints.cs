@@ -124,12 +124,8 @@ internal sealed class AppEndpoints(ICluster cluster, IAppCommands commands, Time
 
     private Answer Many(string name, Embeds embeds, IEnumerable<App> apps)
     {
+        // One snapshot, whatever happens while the client reads.
         var state = cluster.Current;
-        return Answer.Json(200, json =>
-        {
-            json.WriteStartArray(name);
-            foreach (var app in apps) AppViews.Info(json, state, app, embeds);
-            json.WriteEndArray();
-        });
+        return Answer.Array(name, apps, (json, app) => AppViews.Info(json, state, app, embeds));
     }
 }

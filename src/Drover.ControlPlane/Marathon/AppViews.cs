@@ -37,8 +37,9 @@ public static class AppViews
     {
         json.WriteStartObject();
         AppJsonOut.Fields(json, app.Spec, app);
-        var tasks = TaskViews.TasksOf(state, app.Id).ToList();
-        TaskCounts.Of(tasks).Write(json, "tasks");
+        var counts = state.CountsOf(app.Id);
+        new TaskCounts(counts.Staged, counts.Running, counts.Healthy, counts.Unhealthy).Write(json, "tasks");
+        var tasks = embeds.Tasks || embeds.TaskStats ? TaskViews.TasksOf(state, app.Id).ToList() : [];
         json.WriteStartArray("deployments");
         foreach (var deployment in state.DeploymentsOf(app.Id))
         {

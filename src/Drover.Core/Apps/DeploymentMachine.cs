@@ -26,7 +26,7 @@ public static class DeploymentMachine
         var changes = acts.SelectMany(a => a.Changes).ToImmutableArray();
         var waits = Waits(acts, deployment.Steps[deployment.CurrentStep].Actions);
         if (changes.IsEmpty && waits == deployment.WaitsFor) return false;
-        if (waits != deployment.WaitsFor) changes = changes.Add(new ClusterChange.PutDeployment(deployment with { WaitsFor = waits }));
+        if (waits != deployment.WaitsFor) changes = changes.Add(new ClusterChange.PutDeployment(deployment with { WaitsFor = waits }) { WordsAlone = true });
         return Decision.Of(false, changes, [.. acts.SelectMany(a => a.Events)]);
     }
 

@@ -205,7 +205,12 @@ public abstract record ClusterChange
     public sealed record RemoveGroup(GroupId Id) : ClusterChange;
     public sealed record PutInstance(Instance Instance) : ClusterChange;
     public sealed record RemoveInstance(InstanceId Id) : ClusterChange;
-    public sealed record PutDeployment(Deployment Deployment) : ClusterChange;
+    public sealed record PutDeployment(Deployment Deployment) : ClusterChange
+    {
+        /// <summary>True: what it waits for differs from before, nothing else: that is found out again at any start, and not worth a write of all its steps.</summary>
+        public bool WordsAlone { get; init; }
+        public override bool Durable => !WordsAlone;
+    }
     public sealed record RemoveDeployment(DeploymentId Id) : ClusterChange;
     public sealed record PutVolume(Volume Volume) : ClusterChange;
     public sealed record RemoveVolume(VolumeName Name) : ClusterChange;
