@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
@@ -18,7 +19,11 @@ public sealed class CertificateAuthority : IDisposable
     // Clocks of nodes may be behind ours.
     private static readonly TimeSpan Skew = TimeSpan.FromHours(1);
 
+    private const int MostRemembered = 20_000;
+
     private readonly X509Certificate2 _own;
+    // By SHA-256 of the whole certificate.
+    private readonly ConcurrentDictionary<string, bool> _signed = new(StringComparer.Ordinal);
     private readonly TimeProvider _time;
 
     private CertificateAuthority(int generation, X509Certificate2 own, TimeProvider time) => (Generation, _own, _time) = (generation, own, time);
@@ -97,21 +102,32 @@ public sealed class CertificateAuthority : IDisposable
     /// <summary>Null: trusted.</summary>
     public string? WhyNot(X509Certificate2 certificate)
     {
-        if (!Chains(certificate, X509VerificationFlags.IgnoreNotTimeValid)) return "not signed by this cluster's authority for dialling";
+        if (!Signed(certificate)) return "not signed by this cluster's authority for dialling";
         var now = _time.GetUtcNow().UtcDateTime;
         var (begin, end) = (certificate.NotBefore.ToUniversalTime(), certificate.NotAfter.ToUniversalTime());
         return now > end ? string.Create(CultureInfo.InvariantCulture, $"expired at {end:u}: join the node anew")
             : now < begin ? string.Create(CultureInfo.InvariantCulture, $"not good before {begin:u}: check the clocks")
-            : Chains(certificate, X509VerificationFlags.NoFlag) ? null : "not trusted at this time";
+            : now >= _own.NotBefore.ToUniversalTime() && now <= _own.NotAfter.ToUniversalTime() ? null : "not trusted at this time";
     }
 
-    private bool Chains(X509Certificate2 certificate, X509VerificationFlags flags)
+    /// <summary>Whether this authority signed it, for dialling, whatever the time: of one certificate that never changes, and to find it out costs more than all else about a stream. A machine
+    /// is asked several times as it connects, and after a restart of the control plane all of them connect at once.</summary>
+    private bool Signed(X509Certificate2 certificate)
+    {
+        var hash = certificate.GetCertHashString(HashAlgorithmName.SHA256);
+        if (_signed.TryGetValue(hash, out var known)) return known;
+        // Strangers cannot make it grow: it is emptied, and everybody's is looked at once more.
+        if (_signed.Count >= MostRemembered) _signed.Clear();
+        return _signed[hash] = Chains(certificate);
+    }
+
+    private bool Chains(X509Certificate2 certificate)
     {
         using var chain = new X509Chain();
         chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
         chain.ChainPolicy.CustomTrustStore.Add(_own);
         chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-        chain.ChainPolicy.VerificationFlags = flags;
+        chain.ChainPolicy.VerificationFlags = X509VerificationFlags.IgnoreNotTimeValid;
         chain.ChainPolicy.ApplicationPolicy.Add(new Oid(ClientUse));
         chain.ChainPolicy.VerificationTime = _time.GetUtcNow().UtcDateTime;
         chain.ChainPolicy.DisableCertificateDownloads = true;
