@@ -40,11 +40,17 @@ internal sealed class SimulatedNode(int index, Uri control, SslClientAuthenticat
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         using var handler = new SocketsHttpHandler { SslOptions = identity, ConnectTimeout = TimeSpan.FromSeconds(30), EnableMultipleHttp2Connections = false };
         using var channel = GrpcChannel.ForAddress(control, new GrpcChannelOptions { HttpHandler = handler, MaxReceiveMessageSize = 64 * 1024 * 1024 });
+        // Through the door before it dials: a call begins with the handshake.
+        var door = await fleet.Door(over.Token);
         using var call = new AgentLink.AgentLinkClient(channel).Connect(cancellationToken: over.Token);
-        using (await fleet.Door(over.Token))
+        try
         {
             await call.RequestStream.WriteAsync(new FromAgent { Hello = Greeting() }, over.Token);
             if (!await call.ResponseStream.MoveNext(over.Token)) return;
+        }
+        finally
+        {
+            door.Dispose();
         }
         var heartbeat = TimeSpan.FromSeconds(call.ResponseStream.Current.Welcome.HeartbeatSeconds);
         var outbox = Channel.CreateUnbounded<FromAgent>(new UnboundedChannelOptions { SingleReader = true });
