@@ -70,12 +70,14 @@ public sealed class AgentMetricsTests
     {
         using var book = new MetricBook(TimeProvider.System);
         var told = new ToldObservations();
-        await using var steps = new StepExecutor(new Work(), told, NullLogger<StepExecutor>.Instance, new StepMeters(book, TimeProvider.System));
+        var work = new Work();
+        await using var steps = new StepExecutor(work, told, NullLogger<StepExecutor>.Instance, new StepMeters(book, TimeProvider.System));
         steps.Accept(new Step { StepId = "1", Round = new SendRound { Final = true } });
         steps.Accept(new Step { StepId = "2", PreStop = new RunPreStop() });
         steps.Accept(new Step { StepId = "3", Prepare = new PrepareTarget() });
         await told.Result("1");
         await told.Result("2");
+        await work.Prepares.Task.WaitAsync(TestCluster.Patience);
         Assert.Equal(1, book.Value("drover_agent_steps_under_way", "prepare"));
         steps.Cancel("3");
         await told.Result("3");
@@ -100,9 +102,15 @@ public sealed class AgentMetricsTests
 
     private sealed class Work : IStepWork
     {
+        public TaskCompletionSource Prepares { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
         public async Task<StepResult> Do(Step step, Action<StepProgress> progress, CancellationToken cancel)
         {
-            if (step.WorkCase == Step.WorkOneofCase.Prepare) await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancel);
+            if (step.WorkCase == Step.WorkOneofCase.Prepare)
+            {
+                Prepares.TrySetResult();
+                await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancel);
+            }
             if (step.WorkCase == Step.WorkOneofCase.PreStop) throw new StepFailed(StepErrorKind.Operator, "no");
             return new StepResult { Round = new RoundOutcome { Bytes = 100, WireBytes = 60, ResentBytes = 7, Redials = 2 } };
         }
