@@ -2,6 +2,7 @@ using System.Text.Json;
 using Drover.ControlPlane.Apps;
 using Drover.Core;
 using Drover.Core.Apps;
+using Drover.Core.Groups;
 
 namespace Drover.ControlPlane.Marathon;
 
@@ -19,8 +20,7 @@ internal sealed class AppEndpoints(ICluster cluster, IAppCommands commands, Time
 
     public Task<Answer> Group(HttpContext context, string[] group)
     {
-        var prefix = group.Length == 0 ? "/" : $"/{string.Join('/', group)}/";
-        return Task.FromResult(Many("*", Embeds.From(context.Request.Query["embed"], time.GetUtcNow()), cluster.Current.Apps.Values.Where(a => a.Id.Value.StartsWith(prefix, StringComparison.Ordinal))));
+        return Task.FromResult(Many("*", Embeds.From(context.Request.Query["embed"], time.GetUtcNow()), GroupTree.AppsUnder(cluster.Current, new GroupId("/" + string.Join('/', group)))));
     }
 
     public Task<Answer> Show(HttpContext context, AppId id)

@@ -1,6 +1,7 @@
 using Drover.ControlPlane.Apps;
 using Drover.Core;
 using Drover.Core.Apps;
+using Drover.Core.Groups;
 using Drover.Core.State;
 
 namespace Drover.ControlPlane.Marathon;
@@ -33,8 +34,7 @@ internal sealed class TaskEndpoints(ICluster cluster, IAppCommands commands, Tim
     public Task<Answer> OfGroup(HttpContext context, string[] group)
     {
         var state = cluster.Current;
-        var prefix = group.Length == 0 ? "/" : $"/{string.Join('/', group)}/";
-        return Task.FromResult(Tasks(context, state, state.Apps.Values.Where(a => a.Id.Value.StartsWith(prefix, StringComparison.Ordinal)), _ => true));
+        return Task.FromResult(Tasks(context, state, GroupTree.AppsUnder(state, new GroupId("/" + string.Join('/', group))), _ => true));
     }
 
     public async Task<Answer> KillOfApp(HttpContext context, AppId id)

@@ -39,6 +39,7 @@ public sealed record ClusterState
     private ImmutableHashSet<OperationId> OpenOperationIds { get; init; } = [];
 
     private ImmutableDictionary<AppId, ImmutableHashSet<DeploymentId>> DeploymentsByApp { get; init; } = ImmutableDictionary<AppId, ImmutableHashSet<DeploymentId>>.Empty;
+    private ImmutableDictionary<AppId, ImmutableHashSet<VolumeName>> HeldVolumes { get; init; } = ImmutableDictionary<AppId, ImmutableHashSet<VolumeName>>.Empty;
     internal PortHolders PortHolders { get; private init; } = PortHolders.Empty;
     internal PathIndex Paths { get; private init; } = PathIndex.Empty;
 
@@ -54,6 +55,9 @@ public sealed record ClusterState
 
     /// <summary>Copies that mount the volume.</summary>
     public IEnumerable<Instance> InstancesWith(VolumeName volume) => Copies.ByVolume.TryGetValue(volume, out var ids) ? ids.Select(id => Instances[id]) : [];
+
+    /// <summary>Volumes the app has in use, by name.</summary>
+    public IEnumerable<Volume> VolumesHeldBy(AppId app) => HeldVolumes.TryGetValue(app, out var names) ? names.Order().Select(name => Volumes[name]) : [];
 
     /// <summary>Moves that have not ended.</summary>
     public IEnumerable<Move> OpenMoves => OpenMoveIds.Select(id => Moves[id]);
@@ -90,8 +94,8 @@ public sealed record ClusterState
         ClusterChange.RemoveInstance(var id) => Remove(id),
         ClusterChange.PutDeployment(var deployment) => Put(deployment),
         ClusterChange.RemoveDeployment(var id) => RemoveDeployment(id),
-        ClusterChange.PutVolume(var volume) => this with { Volumes = Volumes.SetItem(volume.Name, volume) },
-        ClusterChange.RemoveVolume(var name) => this with { Volumes = Volumes.Remove(name) },
+        ClusterChange.PutVolume(var volume) => this with { Volumes = Volumes.SetItem(volume.Name, volume), HeldVolumes = Held(volume.Name, volume.Holder) },
+        ClusterChange.RemoveVolume(var name) => this with { Volumes = Volumes.Remove(name), HeldVolumes = Held(name, null) },
         ClusterChange.PutMove(var move) => this with
         {
             Moves = Moves.SetItem(move.Id, move),
@@ -137,6 +141,15 @@ public sealed record ClusterState
             else byApp.Remove(app);
         }
         return this with { Deployments = Deployments.Remove(id), DeploymentsByApp = byApp.ToImmutable() };
+    }
+
+    private ImmutableDictionary<AppId, ImmutableHashSet<VolumeName>> Held(VolumeName name, AppId? holder)
+    {
+        var before = Volumes.TryGetValue(name, out var known) ? known.Holder : null;
+        if (before == holder) return HeldVolumes;
+        var held = HeldVolumes;
+        if (before is { } old && held.TryGetValue(old, out var names)) held = names.Remove(name) is { IsEmpty: false } others ? held.SetItem(old, others) : held.Remove(old);
+        return holder is { } now ? held.SetItem(now, (held.TryGetValue(now, out var theirs) ? theirs : []).Add(name)) : held;
     }
 
     private ClusterState Put(FormerApp former)

@@ -78,7 +78,7 @@ public static class VolumeClaims
         if (state.Apps.TryGetValue(app, out var known)) used.UnionWith(known.Spec.Volumes.Select(m => m.Name));
         foreach (var instance in state.InstancesOf(app)) used.UnionWith(instance.Spec.Volumes.Select(m => m.Name));
         foreach (var move in state.OpenMoves) if (move.App == app) used.UnionWith(move.Volumes.Items.Select(v => v.Name));
-        return state.Volumes.Values.Where(v => v.Holder == app && !used.Contains(v.Name)).Select(v => new ClusterChange.PutVolume(v with { Holder = null }));
+        return state.VolumesHeldBy(app).Where(v => !used.Contains(v.Name)).Select(v => new ClusterChange.PutVolume(v with { Holder = null }));
     }
 
     /// <summary>Reads `/flocker/NAME`.</summary>
