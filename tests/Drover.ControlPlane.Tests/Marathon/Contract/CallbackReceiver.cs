@@ -26,8 +26,10 @@ public sealed class CallbackReceiver : IAsyncDisposable
         _app.Run(async context =>
         {
             using var body = await JsonDocument.ParseAsync(context.Request.Body);
+            // Decided before the test hears of it: what it says next is of the next request.
+            var answer = Answers(context);
             _posted.Writer.TryWrite((context.Request.Path, body.RootElement.Clone()));
-            await Answers(context);
+            await answer;
         });
     }
 
