@@ -122,6 +122,21 @@ public sealed class HardshipTests
     }
 
     [Fact]
+    public async Task A_database_on_a_lost_node_is_deleted_at_once_and_says_where_its_copy_is_still_to_be_stopped()
+    {
+        await using var lab = await AppsLab.Start();
+        await lab.Create(Db with { Constraints = [] });
+        var db = (await lab.Settled()).InstancesOf(Db.Id).Single();
+        await lab.Presence(db.Node!.Value, false);
+        Assert.IsType<AppOutcome.Accepted>(await lab.Commands.Delete(Db.Id, true, lab.Now, CancellationToken.None));
+        Assert.False(lab.Cluster.Current.Apps.ContainsKey(Db.Id));
+        await lab.Cluster.Until(s => s.Deployments.Values.Any(d => d.WaitsFor?.Contains(db.Node.Value.Value, StringComparison.Ordinal) == true), "the deletion to name the node");
+        await lab.Presence(db.Node.Value, true);
+        var after = await lab.Cluster.Until(s => s.Deployments.IsEmpty && !s.InstancesOf(Db.Id).Any(), "the copy to be stopped once its node is back");
+        Assert.Equal((db.Node, null), (after.Volumes[new("data")].Primary, after.Volumes[new("data")].Holder));
+    }
+
+    [Fact]
     public async Task A_bad_image_is_never_tried_again_and_again_without_a_word()
     {
         await using var lab = await AppsLab.Start();

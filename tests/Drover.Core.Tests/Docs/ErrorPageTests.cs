@@ -8,7 +8,7 @@ public sealed partial class ErrorPageTests
 {
     /// <summary>What a pattern must have at least besides its gaps, so that it does not fit everything.</summary>
     private const int LeastWords = 9;
-    private static readonly string Root = FindRoot();
+    internal static readonly string Root = FindRoot();
 
     /// <summary>Files whose messages are on no page one by one, and why.</summary>
     private static readonly (string Path, string Why)[] LeftOut =
