@@ -22,7 +22,12 @@ internal sealed class SpecShelf
 
     public string HashOf(AppSpec spec)
     {
-        if (_hashes.TryGetValue(spec, out var known)) return known;
+        if (_hashes.TryGetValue(spec, out var known))
+        {
+            // Another object that says the same may have been forgotten meanwhile.
+            _byHash.TryAdd(known, spec);
+            return known;
+        }
         var hash = Convert.ToHexStringLower(SHA256.HashData(Bytes(spec)).AsSpan(0, HashBytes));
         _hashes.Add(spec, hash);
         _byHash.TryAdd(hash, spec);

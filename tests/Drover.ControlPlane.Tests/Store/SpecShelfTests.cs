@@ -52,6 +52,19 @@ public sealed class SpecShelfTests
         Assert.Equal(Copy(4), cluster.Current.Instances[new("c4")]);
     }
 
+    /// <summary>A change and its way back make two objects that say the same; with the last copy goes what is known of both.</summary>
+    [Fact]
+    public async Task It_is_stored_again_from_another_object_that_says_the_same()
+    {
+        var (one, same) = (Samples.Instance.Spec with { Cpus = 3 }, Samples.Instance.Spec with { Cpus = 3 });
+        await using var cluster = await TestCluster.Start(new ClusterChange.PutInstance(Copy(1, one)), new ClusterChange.PutInstance(Copy(2, same)));
+        await cluster.Given(new ClusterChange.RemoveInstance(new("c1")), new ClusterChange.RemoveInstance(new("c2")));
+        Assert.Empty(await Specs(cluster));
+        await cluster.Given(new ClusterChange.PutInstance(Copy(3, same)));
+        await cluster.Restart();
+        Assert.Equal(Copy(3, one), cluster.Current.Instances[new("c3")]);
+    }
+
     [Fact]
     public async Task A_copy_that_was_stored_with_its_spec_inside_is_read_and_written_anew()
     {
